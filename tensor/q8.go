@@ -1,0 +1,23 @@
+package tensor
+
+// Q8 stores a row as int8 quants; after all rows come the scales, one f16 per block:
+// value = scale·q with q in [-127,127].
+
+func packQ8(dst []byte, src []float32, _ int) {
+	scales := dst[len(src):]
+	for b := 0; b < len(src)/BlockLen; b++ {
+		block := src[b*BlockLen : (b+1)*BlockLen]
+		putHalf(scales[2*b:], absMax(block)/127)
+		scale := half(scales[2*b:])
+		for i, x := range block {
+			dst[b*BlockLen+i] = byte(int8(quantise(x, scale, -127, 127)))
+		}
+	}
+}
+
+func unpackQ8(dst []float32, src []byte, _ int) {
+	scales := src[len(dst):]
+	for i := range dst {
+		dst[i] = half(scales[i/BlockLen*2:]) * float32(int8(src[i]))
+	}
+}
