@@ -1,0 +1,67 @@
+package gpu
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// An Op is a kernel and its CPU twin. The kernel is shaders/NAME.wgsl; its storage bindings are
+// In followed by Out, in group 0, and its Params are the uniform at group 1, binding 0.
+type Op struct {
+	Name     string
+	In, Out  []string   // an Out may also be read: caches and state are updated in place
+	CPU      func(*Run) // the twin: plain Go, the truth that kernels are tested against
+	Variants []Variant  // faster kernels for devices with optional features, best first
+}
+
+// A Variant is another kernel of the same op, in shaders/NAME_SUFFIX.wgsl, with the same bindings,
+// parameters and workgroup counts.
+type Variant struct {
+	Suffix string
+	Needs  []string // features in WebGPU's spelling
+}
+
+// Kernel names the file that suits a device: the first variant whose needs are met, or the base.
+func (o *Op) Kernel(i Info) string {
+	for _, v := range o.Variants {
+		if i.Has(v.Needs...) {
+			return o.Name + "_" + v.Suffix
+		}
+	}
+	return o.Name
+}
+
+// Consts are the compile-time facts of a kernel, printed in front of its text. Values are int,
+// uint32, float32 or bool; a string is only substituted in include lines ($NAME).
+type Consts map[string]any
+
+// A Call is how one dispatch launches its op.
+type Call struct {
+	Consts Consts
+	Params any    // a struct of uint32, int32 and float32 fields, as the kernel declares it
+	Groups [3]int // workgroups; zero counts as one
+}
+
+// UniformBytes encodes Params as a uniform of a multiple of 16 bytes.
+func (c Call) UniformBytes() ([]byte, error) {
+	var b bytes.Buffer
+	if c.Params != nil {
+		if err := binary.Write(&b, binary.LittleEndian, c.Params); err != nil {
+			return nil, fmt.Errorf("gpu: params %T: %w", c.Params, err)
+		}
+	}
+	for b.Len() == 0 || b.Len()%16 != 0 {
+		b.WriteByte(0)
+	}
+	return b.Bytes(), nil
+}
+
+// Size returns the workgroup counts with zeros replaced by ones.
+func (c Call) Size() [3]int {
+	g := c.Groups
+	for i := range g {
+		g[i] = max(g[i], 1)
+	}
+	return g
+}
