@@ -13,7 +13,8 @@ type Pass struct {
 	dev   Device
 	path  []string
 	steps []step
-	temps []int // bytes of each temporary
+	temps []int        // bytes of each temporary
+	kept  map[int]bool // temporaries that outlive the pass
 	err   error
 }
 
@@ -49,6 +50,14 @@ func (p *Pass) TensorOf(t tensor.DType, shape ...int) Tensor {
 	}
 	p.temps = append(p.temps, n)
 	return Tensor{Shape: shape, DType: t, temp: len(p.temps)}
+}
+
+// Keep makes a temporary outlive the pass: Plan.Tensor gives its value after the plan has run.
+func (p *Pass) Keep(t Tensor) {
+	if p.kept == nil {
+		p.kept = map[int]bool{}
+	}
+	p.kept[t.temp] = true
 }
 
 // Run records one dispatch; args are the op's In and Out in order.

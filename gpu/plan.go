@@ -8,8 +8,10 @@ import (
 // A Plan is a compiled pass: pipelines, bind groups and memory are settled, and submitting it
 // costs one crossing into the driver.
 type Plan struct {
+	dev     Device
 	program Program
 	steps   []Dispatch
+	kept    map[int]Buffer // of temporaries that outlive the pass, by number
 }
 
 // Compile turns the recording into a Plan. Temporaries that are not alive together share buffers.
@@ -17,11 +19,12 @@ func (p *Pass) Compile(ctx context.Context) (*Plan, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	buffers, err := p.place()
+	plan := &Plan{dev: p.dev, kept: map[int]Buffer{}}
+	buffers, err := p.place(plan)
 	if err != nil {
+		plan.Release()
 		return nil, err
 	}
-	plan := &Plan{}
 	for _, s := range p.steps {
 		d := Dispatch{Op: s.op, Call: s.call, Path: s.path}
 		for _, a := range s.args {
@@ -33,8 +36,19 @@ func (p *Pass) Compile(ctx context.Context) (*Plan, error) {
 		}
 		plan.steps = append(plan.steps, d)
 	}
-	plan.program, err = p.dev.Compile(ctx, plan.steps)
-	return plan, err
+	if plan.program, err = p.dev.Compile(ctx, plan.steps); err != nil {
+		plan.Release()
+		return nil, err
+	}
+	return plan, nil
+}
+
+// Tensor is the memory of a temporary that the pass was told to Keep.
+func (p *Plan) Tensor(t Tensor) Tensor {
+	if b, ok := p.kept[t.temp]; ok {
+		t.buffer, t.temp = b, 0
+	}
+	return t
 }
 
 // Submit queues the plan, times over, and returns without waiting.
@@ -46,16 +60,24 @@ func (p *Plan) Len() int { return len(p.steps) }
 // Steps are the dispatches, for profiles and checks.
 func (p *Plan) Steps() []Dispatch { return p.steps }
 
-// Release frees what the plan alone holds. The buffers of its temporaries stay in the arena.
+// Release frees what the plan alone holds, kept tensors included. The buffers of its temporaries
+// stay in the arena.
 func (p *Plan) Release() {
-	if p != nil && p.program != nil {
+	if p == nil {
+		return
+	}
+	if p.program != nil {
 		p.program.Release()
 		p.program = nil
+	}
+	for t, b := range p.kept {
+		p.dev.Free(b)
+		delete(p.kept, t)
 	}
 }
 
 // place gives every temporary a buffer: from its first use to its last the buffer is its own.
-func (p *Pass) place() ([]Buffer, error) {
+func (p *Pass) place(plan *Plan) ([]Buffer, error) {
 	first, last := make([]int, len(p.temps)), make([]int, len(p.temps))
 	for i, s := range p.steps {
 		for _, a := range s.args {
@@ -75,13 +97,20 @@ func (p *Pass) place() ([]Buffer, error) {
 		for _, a := range s.args {
 			if t := a.temp - 1; t >= 0 && first[t] == i+1 && buffers[t] == nil {
 				var err error
-				if buffers[t], err = pool.take(p.temps[t]); err != nil {
+				if p.kept[a.temp] {
+					if buffers[t], err = p.dev.Alloc(p.temps[t], "kept"); err == nil {
+						plan.kept[a.temp] = buffers[t]
+					}
+				} else {
+					buffers[t], err = pool.take(p.temps[t])
+				}
+				if err != nil {
 					return nil, err
 				}
 			}
 		}
 		for _, a := range s.args {
-			if t := a.temp - 1; t >= 0 && last[t] == i+1 {
+			if t := a.temp - 1; t >= 0 && last[t] == i+1 && !p.kept[a.temp] {
 				pool.give(buffers[t])
 				last[t] = 0
 			}

@@ -10,12 +10,12 @@ import "fmt"
 type Activation int
 
 const (
-	Identity Activation = iota
-	GELU                // x·Φ(x)
-	GELUTanh            // its tanh approximation
-	QuickGELU           // x·σ(1.702x)
-	SquaredReLU         // max(x,0)²
-	SiLU                // x·σ(x)
+	Identity    Activation = iota
+	GELU                   // x·Φ(x)
+	GELUTanh               // its tanh approximation
+	QuickGELU              // x·σ(1.702x)
+	SquaredReLU            // max(x,0)²
+	SiLU                   // x·σ(x)
 	ReLU
 	Sigmoid
 )

@@ -1,0 +1,22 @@
+package ops
+
+import (
+	"fmt"
+
+	"flamingo/gpu"
+	"flamingo/tensor"
+)
+
+func init() {
+	for _, s := range [][2]int{{1, 1}, {3, 63}, {2, 65}, {5, 257}, {64, 128}} {
+		addRows(row{
+			op: &layerNorm, name: fmt.Sprint(s),
+			inputs: func(r *random) []tensor.Tensor {
+				return []tensor.Tensor{r.normal(s[0], s[1]), r.normal(s[1]), r.normal(s[1])}
+			},
+			record: func(p *gpu.Pass, in []gpu.Tensor) []gpu.Tensor {
+				return []gpu.Tensor{LayerNorm(p, in[0], in[1], in[2], 1e-5), LayerNorm(p, in[0], in[1], gpu.Tensor{}, 1e-5)}
+			},
+		})
+	}
+}
