@@ -1,0 +1,80 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+# wasm and JavaScript together, in brotli bytes; the build fails above it.
+BUDGET := 1300000
+ADDR   := 127.0.0.1:8080
+
+JS       := GOOS=js GOARCH=wasm
+WASMRUN  := $(CURDIR)/build/wasmrun
+JS_PKGS  := ./tensor ./tokenizer ./shaders ./gpu/... ./ops ./model ./loader ./wasm
+GPU_PKGS := ./gpu/... ./ops ./model
+LAVAPIPE  = $(firstword $(wildcard /usr/share/vulkan/icd.d/lvp_icd*.json))
+SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
+DEBS     := chromium mesa-vulkan-drivers libvulkan1 gcc libc6-dev nodejs
+
+.PHONY: build demo serve test test-go test-gpu test-web e2e size bench lint train-nano deps clean help
+
+build: ## compile web/flamingo.wasm, copy wasm_exec.js, compress them, print the sizes (the default)
+	$(JS) go build -trimpath -ldflags="-s -w" -o web/flamingo.wasm ./wasm
+	cp -f "$$(go env GOROOT)/lib/wasm/wasm_exec.js" web/wasm_exec.js
+	@$(MAKE) --no-print-directory size
+
+demo: build serve ## build everything and show the page: the command to start with
+
+serve: ## show the page at http://127.0.0.1:8080 without building it first
+	go run . -addr $(ADDR)
+
+test: deps lint build test-go test-gpu test-web e2e ## everything, cheapest first: before a push, and in CI
+
+test-go: ## all packages on the CPU device: no GPU, no browser; after each change
+	go test ./...
+
+test-gpu: ## ops and model through native WebGPU (a software Vulkan driver will do); after a change to a kernel
+	VK_ICD_FILENAMES="$${VK_ICD_FILENAMES:-$(LAVAPIPE)}" FLAMINGO_DEVICE=webgpu go test -tags webgpu $(GPU_PKGS)
+
+test-web: build/wasmrun ## the same tests compiled to wasm, in headless Chromium; after a change to a *_js.go file
+	node --test web/test/
+	FLAMINGO_DEVICE=webgpu $(JS) go test -exec $(WASMRUN) $(JS_PKGS) ./tools/wasmrun
+
+e2e: ## the built page in headless Chromium; after a change to web/ or wasm/
+	go test -count=1 -tags e2e ./e2e
+
+size: ## what a visitor downloads, against the budget; after adding a dependency
+	@go run ./tools/precompress -budget $(BUDGET) web/flamingo.wasm web/*.js
+
+bench: ## speed of kernels and models on this machine; before and after an optimisation
+	go test -run='^$$' -bench=. $(GPU_PKGS)
+
+lint: ## gofmt and vet, native and js; seconds
+	@bad=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	  if [ -n "$$bad" ]; then echo "not formatted, run gofmt -w:" $$bad; exit 1; fi
+	go vet ./... && go vet -tags e2e ./e2e
+	$(JS) go vet $(JS_PKGS) ./tools/wasmrun
+
+train-nano: ## train the built-in model again and convert it (PyTorch, tens of minutes)
+	$(MAKE) -C train nano
+
+deps: ## install what the tests need besides Go: browser, Vulkan driver, C compiler (Debian packages)
+	@need=""; \
+	  command -v chromium >/dev/null || [ -n "$${CHROMIUM:-}" ] || need="$$need chromium"; \
+	  [ -n "$(LAVAPIPE)" ] || [ -n "$${VK_ICD_FILENAMES:-}" ] || need="$$need mesa-vulkan-drivers"; \
+	  ldconfig -p | grep -q libvulkan.so.1 || need="$$need libvulkan1"; \
+	  command -v gcc >/dev/null || need="$$need gcc"; \
+	  [ -f /usr/include/stdlib.h ] || need="$$need libc6-dev"; \
+	  command -v node >/dev/null || need="$$need nodejs"; \
+	  [ -n "$$need" ] || exit 0; \
+	  if ! command -v apt-get >/dev/null || ! { [ "$$(id -u)" = 0 ] || command -v sudo >/dev/null; }; then \
+	    echo "make deps: missing$$need, and no apt-get with root or sudo here: install them by hand" >&2; exit 1; fi; \
+	  $(SUDO) apt-get update -qq; \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$need
+
+build/wasmrun: $(wildcard tools/wasmrun/*)
+	go build -o $@ ./tools/wasmrun
+
+clean: ## remove everything the targets above made
+	rm -rf build web/flamingo.wasm web/wasm_exec.js web/*.br web/*.gz
+
+help: ## print this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
