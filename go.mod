@@ -3,8 +3,12 @@ module flamingo
 go 1.26
 
 require (
-	github.com/andybalholm/brotli v1.2.8 // indirect
-	github.com/cogentcore/webgpu v0.23.0 // indirect
+	github.com/andybalholm/brotli v1.2.8
+	github.com/cogentcore/webgpu v0.23.0
+	github.com/x448/float16 v0.8.4
+)
+
+require (
 	github.com/hack-pad/go-indexeddb v0.3.2 // indirect
-	github.com/x448/float16 v0.8.4 // indirect
+	github.com/hack-pad/safejs v0.1.0 // indirect
 )

@@ -1,0 +1,175 @@
+package loader
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"flamingo/tensor"
+)
+
+// stream reads a file whose server answers a range with the whole file. One connection is kept
+// across reads, which take turns in the order of their offsets; only a read of something that has
+// already gone by opens another.
+type stream struct {
+	path string
+
+	mu      sync.Mutex
+	waiting []int64       // offsets of reads that have not ended
+	changed chan struct{} // closed when waiting shrinks
+
+	turn chan struct{} // holds one token; conn and at belong to its holder
+	conn *connection
+	at   int64 // of the next byte of conn
+}
+
+func (s *HTTPSource) stream(path string, create bool) *stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[path]
+	if st == nil && create {
+		st = &stream{path: path, changed: make(chan struct{}), turn: make(chan struct{}, 1)}
+		st.turn <- struct{}{}
+		s.streams[path] = st
+	}
+	return st
+}
+
+// offer gives the stream a connection at the start of the file, which is closed when it has one.
+func (st *stream) offer(c *connection) {
+	select {
+	case <-st.turn:
+		if st.conn == nil {
+			st.conn, st.at, c = c, 0, nil
+		}
+		st.turn <- struct{}{}
+	default:
+	}
+	if c != nil {
+		c.close()
+	}
+}
+
+// enter waits until no read of an earlier offset is waiting and no other is running.
+func (st *stream) enter(ctx context.Context, from int64) error {
+	st.mu.Lock()
+	st.waiting = append(st.waiting, from)
+	st.mu.Unlock()
+	for {
+		select {
+		case <-st.turn:
+		case <-ctx.Done():
+			st.leave(from)
+			return context.Cause(ctx)
+		}
+		st.mu.Lock()
+		first, changed := slices.Min(st.waiting), st.changed
+		st.mu.Unlock()
+		if first == from {
+			return nil
+		}
+		st.turn <- struct{}{}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			st.leave(from)
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (st *stream) leave(from int64) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	i := slices.Index(st.waiting, from)
+	st.waiting = slices.Delete(st.waiting, i, i+1)
+	close(st.changed)
+	st.changed = make(chan struct{})
+}
+
+func (st *stream) read(ctx context.Context, s *HTTPSource, from, to int64, got func(int)) (tensor.Bytes, error) {
+	if err := st.enter(ctx, from); err != nil {
+		return nil, err
+	}
+	defer func() {
+		st.turn <- struct{}{}
+		st.leave(from)
+	}()
+	if st.conn != nil && (st.at > from || st.conn.ctx.Err() != nil) {
+		st.drop()
+	}
+	if st.conn == nil {
+		c, err := s.connect(ctx, s.Locate(st.path), "")
+		if err != nil {
+			return nil, err
+		}
+		if err := c.refuse(); err != nil {
+			c.close()
+			return nil, err
+		}
+		if c.status != 200 {
+			c.close()
+			return nil, &TemporaryError{Err: fmt.Errorf("%s: %w: got status %d, want 200", c.url, ErrNetwork, c.status)}
+		}
+		st.conn, st.at = c, 0
+	}
+	data, err := st.advance(from, to, got)
+	if err != nil {
+		st.drop()
+	}
+	return data, err
+}
+
+func (st *stream) drop() {
+	st.conn.close()
+	st.conn = nil
+}
+
+// advance skips to from and collects up to to.
+func (st *stream) advance(from, to int64, got func(int)) (tensor.Bytes, error) {
+	var parts []tensor.Bytes
+	for st.at < to {
+		data, err := st.conn.next()
+		if data != nil && data.Len() > 0 {
+			n := int64(data.Len())
+			low, high := max(from-st.at, 0), min(to-st.at, n)
+			if low < high {
+				parts = append(parts, data.Slice(int(low), int(high)))
+				if got != nil {
+					got(int(high - low))
+				}
+			}
+			if high < n {
+				st.conn.body = &pushedBack{body: st.conn.body, first: data.Slice(int(high), int(n))}
+				n = high
+			}
+			st.at += n
+		}
+		if err == io.EOF {
+			if st.at < to {
+				return join(parts), &TemporaryError{Err: fmt.Errorf("%s: %w: the file ends after %d bytes, want %d", st.conn.url, ErrNetwork, st.at, to)}
+			}
+			return join(parts), nil
+		}
+		if err != nil {
+			return join(parts), err
+		}
+	}
+	return join(parts), nil
+}
+
+// pushedBack is a body that starts with bytes already taken from it.
+type pushedBack struct {
+	body
+	first tensor.Bytes
+}
+
+func (p *pushedBack) next() (tensor.Bytes, error) {
+	if first := p.first; first != nil {
+		p.first = nil
+		return first, nil
+	}
+	return p.body.next()
+}
