@@ -25,12 +25,12 @@ type format struct {
 	name   string
 	bits   int  // per element, scales apart
 	blocks bool // rows are blocks of BlockLen with an f16 scale each
-	pack   func(dst []byte, src []float32, k int)
-	unpack func(dst []float32, src []byte, k int)
+	pack   func(dst []byte, src []float32)
+	unpack func(dst []float32, quants, scales []byte) // whole blocks; scales only where blocks
 }
 
 var formats = [...]format{
-	F32: {name: "f32", bits: 32, pack: func(dst []byte, src []float32, _ int) { PutF32(dst, src) }, unpack: func(dst []float32, src []byte, _ int) { GetF32(dst, src) }},
+	F32: {name: "f32", bits: 32, pack: PutF32, unpack: func(dst []float32, quants, _ []byte) { GetF32(dst, quants) }},
 	F16: {name: "f16", bits: 16, pack: packF16, unpack: unpackF16},
 	Q8:  {name: "q8", bits: 8, blocks: true, pack: packQ8, unpack: unpackQ8},
 	Q4:  {name: "q4", bits: 4, blocks: true, pack: packQ4, unpack: unpackQ4},
@@ -105,13 +105,21 @@ func Pack(d DType, v []float32, shape ...int) (Tensor, error) {
 		return Tensor{}, fmt.Errorf("tensor: %d values do not fill %v", len(v), Shape(shape))
 	}
 	t := Tensor{Shape: shape, DType: d, Data: make([]byte, n)}
-	formats[d].pack(t.Data, v, t.Shape.Dim(-1))
+	formats[d].pack(t.Data, v)
 	return t, nil
 }
 
-func (d DType) unpack(dst []float32, src []byte, s Shape) {
-	if formats[d].unpack == nil {
-		panic(fmt.Sprintf("tensor: %v does not hold fractions", d))
+// UnpackRow dequantises row i of t, which has Rows() rows, into dst, as long as the last axis.
+func (t Tensor) UnpackRow(dst []float32, i int) {
+	f := formats[t.DType]
+	if f.unpack == nil {
+		panic(fmt.Sprintf("tensor: %v does not hold fractions", t.DType))
 	}
-	formats[d].unpack(dst, src, s.Dim(-1))
+	k := t.Shape.Dim(-1)
+	row := k * f.bits / 8
+	var scales []byte
+	if f.blocks {
+		scales = t.Data[t.DType.Quants(t.Shape)+i*k/BlockLen*2:]
+	}
+	f.unpack(dst, t.Data[i*row:(i+1)*row], scales)
 }

@@ -6,15 +6,15 @@ import (
 	"github.com/x448/float16"
 )
 
-func packF16(dst []byte, src []float32, _ int) {
+func packF16(dst []byte, src []float32) {
 	for i, x := range src {
 		putHalf(dst[2*i:], x)
 	}
 }
 
-func unpackF16(dst []float32, src []byte, _ int) {
+func unpackF16(dst []float32, quants, _ []byte) {
 	for i := range dst {
-		dst[i] = half(src[2*i:])
+		dst[i] = half(quants[2*i:])
 	}
 }
 

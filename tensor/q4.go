@@ -5,7 +5,7 @@ import "math"
 // Q4 stores a row as nibbles, element i in byte i/2, the low nibble when i is even, as q+8; after
 // all rows come the scales, one f16 per block: value = scale·q with q in [-8,7].
 
-func packQ4(dst []byte, src []float32, _ int) {
+func packQ4(dst []byte, src []float32) {
 	scales := dst[len(src)/2:]
 	for b := 0; b < len(src)/BlockLen; b++ {
 		block := src[b*BlockLen : (b+1)*BlockLen]
@@ -19,11 +19,12 @@ func packQ4(dst []byte, src []float32, _ int) {
 	}
 }
 
-func unpackQ4(dst []float32, src []byte, _ int) {
-	scales := src[len(dst)/2:]
-	for i := range dst {
-		q := int(src[i/2]>>(4*(i&1))&15) - 8
-		dst[i] = half(scales[i/BlockLen*2:]) * float32(q)
+func unpackQ4(dst []float32, quants, scales []byte) {
+	for b := 0; b < len(dst); b += BlockLen {
+		scale := half(scales[b/BlockLen*2:])
+		for i := b; i < b+BlockLen; i++ {
+			dst[i] = scale * float32(int(quants[i/2]>>(4*(i&1))&15)-8)
+		}
 	}
 }
 
@@ -40,9 +41,9 @@ func q4Scale(block []float32) float32 {
 		return 0
 	}
 	best, bestErr := float32(0), math.Inf(1)
-	for step := range 21 {
+	for step := range 25 {
 		for _, sign := range [2]float32{-1, 1} {
-			scale := sign * extreme / (6 + 0.15*float32(step))
+			scale := sign * extreme / (6 + 0.125*float32(step))
 			if e := squaredError(block, scale, -8, 7); e < bestErr {
 				best, bestErr = scale, e
 			}

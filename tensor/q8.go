@@ -3,7 +3,7 @@ package tensor
 // Q8 stores a row as int8 quants; after all rows come the scales, one f16 per block:
 // value = scale·q with q in [-127,127].
 
-func packQ8(dst []byte, src []float32, _ int) {
+func packQ8(dst []byte, src []float32) {
 	scales := dst[len(src):]
 	for b := 0; b < len(src)/BlockLen; b++ {
 		block := src[b*BlockLen : (b+1)*BlockLen]
@@ -15,9 +15,11 @@ func packQ8(dst []byte, src []float32, _ int) {
 	}
 }
 
-func unpackQ8(dst []float32, src []byte, _ int) {
-	scales := src[len(dst):]
-	for i := range dst {
-		dst[i] = half(scales[i/BlockLen*2:]) * float32(int8(src[i]))
+func unpackQ8(dst []float32, quants, scales []byte) {
+	for b := 0; b < len(dst); b += BlockLen {
+		scale := half(scales[b/BlockLen*2:])
+		for i := b; i < b+BlockLen; i++ {
+			dst[i] = scale * float32(int8(quants[i]))
+		}
 	}
 }

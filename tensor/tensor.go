@@ -102,7 +102,10 @@ func FromI32(v []int32, shape ...int) Tensor {
 // F32 returns the values as float32, dequantising when needed.
 func (t Tensor) F32() []float32 {
 	out := make([]float32, t.Shape.Len())
-	t.DType.unpack(out, t.Data, t.Shape)
+	k := t.Shape.Dim(-1)
+	for i := range t.Shape.Rows() {
+		t.UnpackRow(out[i*k:(i+1)*k], i)
+	}
 	return out
 }
 
