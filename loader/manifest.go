@@ -211,6 +211,7 @@ func (d *strict) tensor(at string, t *TensorEntry) error {
 		case "dtype":
 			return d.value(at+"."+key, &dtype)
 		case "shape":
+			t.Shape = tensor.Shape{} // [] is a scalar, and shall be written as [] again
 			return d.array(at+"."+key, func(at string) error {
 				t.Shape = append(t.Shape, 0)
 				return d.value(at, &t.Shape[len(t.Shape)-1])
