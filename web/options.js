@@ -1,0 +1,97 @@
+// Option checking: an unknown or ill-typed option is an error that names the call, the key and what is allowed,
+// because an option that is silently ignored is worse than one that is refused.
+import { FlamingoError } from './errors.js';
+
+const flag = [(v) => typeof v === 'boolean', 'true or false'];
+const text = [(v) => typeof v === 'string', 'a string'];
+const callback = [(v) => typeof v === 'function', 'a function'];
+const address = [(v) => typeof v === 'string' || v instanceof URL, 'a URL or a string'];
+const abortSignal = [(v) => typeof v?.aborted === 'boolean' && typeof v.addEventListener === 'function', 'an AbortSignal'];
+const oneOf = (...names) => [(v) => names.includes(v), `one of ${names.map((n) => `"${n}"`).join(', ')}`];
+const integer = (min, max) => [(v) => Number.isInteger(v) && v >= min && v <= max, `a whole number from ${min} to ${max}`];
+const number = (test, want) => [(v) => typeof v === 'number' && Number.isFinite(v) && test(v), want];
+
+const engine = { worker: flag, wasmURL: address, workerURL: address };
+
+const schemas = {
+  load: {
+    ...engine,
+    cache: oneOf('indexeddb', 'none'),
+    device: oneOf('auto', 'webgpu', 'cpu'),
+    offline: flag,
+    onProgress: callback,
+    revision: text,
+    signal: abortSignal,
+  },
+  caption: {
+    maxTokens: integer(1, 65536),
+    prompt: text,
+    seed: integer(0, Number.MAX_SAFE_INTEGER),
+    signal: abortSignal,
+    temperature: number((v) => v >= 0, 'a number from 0 up'),
+    topK: integer(0, 1 << 30),
+    topP: number((v) => v > 0 && v <= 1, 'a number above 0 and at most 1'),
+  },
+  probe: engine,
+  isCached: { ...engine, revision: text },
+  clearCache: { ...engine, revision: text },
+};
+
+function show(value) {
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  return String(value);
+}
+
+const refuse = (message, hint) => new FlamingoError('invalid-option', message, { hint });
+
+// checkOptions returns a copy of options without undefined values, or throws.
+export function checkOptions(call, options = {}) {
+  const schema = schemas[call];
+  const allowed = Object.keys(schema).sort().join(', ');
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw refuse(`${call}: options are ${show(options)}, want an object`, `Allowed options: ${allowed}.`);
+  }
+  const checked = {};
+  for (const [key, value] of Object.entries(options)) {
+    if (!Object.hasOwn(schema, key)) {
+      throw refuse(`${call}: unknown option "${key}"; allowed: ${allowed}`, `Remove "${key}" or correct its spelling.`);
+    }
+    if (value === undefined) continue;
+    const [test, want] = schema[key];
+    if (!test(value)) throw refuse(`${call}: option "${key}" is ${show(value)}, want ${want}`, `Pass ${want}, or leave "${key}" out.`);
+    checked[key] = value;
+  }
+  return checked;
+}
+
+const hubID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
+
+// manifestURL turns what a caller calls a model into the absolute URL of its flamingo.json.
+export function manifestURL(call, model, { revision } = {}, base) {
+  let url;
+  if (typeof model === 'string' && hubID.test(model) && !model.endsWith('.json')) {
+    url = new URL(`https://huggingface.co/${model}/resolve/${encodeURIComponent(revision ?? 'main')}/flamingo.json`);
+    return url.href;
+  }
+  if (revision !== undefined) {
+    throw refuse(`${call}: option "revision" needs a hub id such as "org/name", got the model ${show(String(model))}`,
+      'Leave "revision" out: a URL already names one version.');
+  }
+  if (model === '' || !address[0](model)) {
+    throw refuse(`${call}: model is ${show(model)}, want a URL or a hub id such as "org/name"`, 'Pass the URL of the folder that holds flamingo.json.');
+  }
+  try {
+    url = new URL(model, base);
+  } catch {
+    throw refuse(`${call}: model ${show(String(model))} is not a URL`, 'Pass the URL of the folder that holds flamingo.json.');
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw refuse(`${call}: model ${show(url.href)} is a ${url.protocol} URL, want http or https`, 'Serve the model folder with a web server.');
+  }
+  url.hash = '';
+  // One spelling for one model, so that the cache has one entry for "nano", "nano/" and "nano/flamingo.json".
+  if (!url.pathname.endsWith('.json')) url.pathname = `${url.pathname.replace(/\/+$/, '')}/flamingo.json`;
+  return url.href;
+}
