@@ -39,6 +39,7 @@ test-web: build/wasmrun ## the same tests compiled to wasm, in headless Chromium
 	FLAMINGO_DEVICE=webgpu $(JS) go test -exec $(WASMRUN) $(JS_PKGS) ./tools/wasmrun
 
 e2e: ## the built page in headless Chromium; after a change to web/ or wasm/
+	go build -o build/serve .
 	go test -count=1 -tags e2e ./e2e
 
 size: ## what a visitor downloads, against the budget; after adding a dependency

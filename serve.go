@@ -6,10 +6,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +26,7 @@ type options struct {
 	addr    string
 	models  string
 	connect string
+	log     bool
 	slow    int64
 	fail    int64
 }
@@ -33,6 +36,7 @@ func main() {
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`address` to listen on; other machines can reach it only if it names one of theirs")
 	flag.StringVar(&o.models, "models", "models", "`directory` of models, served at /models/")
 	flag.StringVar(&o.connect, "connect", "https://huggingface.co https://*.hf.co", "`origins` besides this one that the page may fetch models from, separated by spaces")
+	flag.BoolVar(&o.log, "log", false, "print a line for each request: method, path, range, status")
 	flag.Int64Var(&o.slow, "slow", 0, "for tests: send at most this many `bytes` a second in each answer (0: no limit)")
 	flag.Int64Var(&o.fail, "fail", 0, "for tests: answer 503 to each `N`th range request (0: none)")
 	flag.Usage = func() {
@@ -64,6 +68,9 @@ func serve(ctx context.Context, o options) error {
 	}
 	if _, err := os.Stat("web/flamingo.wasm"); err != nil {
 		fmt.Fprintln(os.Stderr, "serve: web/flamingo.wasm is missing, so the page cannot start: run `make`")
+	}
+	if o.log {
+		h = logRequests(os.Stdout, h)
 	}
 	host, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
@@ -100,6 +107,28 @@ func serve(ctx context.Context, o options) error {
 	}
 	return nil
 }
+
+// logRequests prints a line to out when a request has been answered.
+func logRequests(out io.Writer, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(seen, r)
+		fmt.Fprintf(out, "%s %s %s %d\n", r.Method, r.URL.EscapedPath(), cmp.Or(r.Header.Get("Range"), "-"), seen.status)
+	})
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // allowHosts refuses requests that reach a server bound to loopback under
 // another name: a web page can point its own domain at 127.0.0.1 (DNS

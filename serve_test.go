@@ -346,6 +346,18 @@ func (s *stepRecorder) Write(b []byte) (int, error) {
 	return s.ResponseRecorder.Write(b)
 }
 
+func TestLog(t *testing.T) {
+	var out strings.Builder
+	h := logRequests(&out, site(t, options{}))
+	ask(h, "GET", "/")
+	ask(h, "GET", "/models/nano/weights.bin", "Range: bytes=0-1")
+	ask(h, "HEAD", "/a b")
+	const want = "GET / - 200\nGET /models/nano/weights.bin bytes=0-1 206\nHEAD /a%20b - 404\n"
+	if out.String() != want {
+		t.Errorf("log is\n%swant\n%s", out.String(), want)
+	}
+}
+
 func TestBadFlags(t *testing.T) {
 	dir := t.TempDir()
 	for name, err := range map[string]error{
