@@ -56,12 +56,19 @@ func (c *cpu) Write(b Buffer, offset int, data tensor.Bytes) error {
 	return nil
 }
 
-func (c *cpu) Read(ctx context.Context, b Buffer, offset int, dst []byte) error {
+func (c *cpu) Fetch(b Buffer, offset, size int) (Fetch, error) {
 	h := *b.(*hostBuffer)
-	if offset < 0 || offset+len(dst) > len(h) {
-		return fmt.Errorf("gpu: read of %d bytes at %d from a buffer of %d", len(dst), offset, len(h))
+	if offset < 0 || offset+size > len(h) {
+		return nil, fmt.Errorf("gpu: read of %d bytes at %d from a buffer of %d", size, offset, len(h))
 	}
-	copy(dst, h[offset:])
+	return hostFetch(append([]byte(nil), h[offset:offset+size]...)), nil
+}
+
+// hostFetch is a copy that has arrived.
+type hostFetch []byte
+
+func (f hostFetch) Wait(ctx context.Context, dst []byte) error {
+	copy(dst, f)
 	return ctx.Err()
 }
 

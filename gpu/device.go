@@ -34,8 +34,9 @@ type Device interface {
 	// Write copies data to the buffer, behind everything submitted so far. The offset and the
 	// length are multiples of 4.
 	Write(b Buffer, offset int, data tensor.Bytes) error
-	// Read waits for everything submitted and copies from the buffer. Multiples of 4 again.
-	Read(ctx context.Context, b Buffer, offset int, dst []byte) error
+	// Fetch queues a copy of size bytes back to the host, behind everything submitted so far.
+	// Multiples of 4 again.
+	Fetch(b Buffer, offset, size int) (Fetch, error)
 
 	// Compile makes the pipelines and bind groups of a sequence of dispatches.
 	Compile(ctx context.Context, steps []Dispatch) (Program, error)
@@ -48,6 +49,12 @@ type Device interface {
 type Program interface {
 	Submit(times int) error
 	Release()
+}
+
+// A Fetch is a copy to the host under way. Wait blocks until it has arrived; it is called once.
+// More may be submitted in between.
+type Fetch interface {
+	Wait(ctx context.Context, dst []byte) error
 }
 
 // A Buffer is device memory.

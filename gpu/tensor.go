@@ -52,7 +52,23 @@ func (t Tensor) Read(ctx context.Context, d Device) (tensor.Tensor, error) {
 		return tensor.Tensor{}, fmt.Errorf("gpu: read: the tensor %v is a temporary of a pass", t.Shape)
 	}
 	v := tensor.New(t.DType, t.Shape...)
-	return v, d.Read(ctx, t.buffer, 0, v.Data)
+	f, err := d.Fetch(t.buffer, 0, len(v.Data))
+	if err != nil {
+		return v, err
+	}
+	return v, f.Wait(ctx, v.Data)
+}
+
+// Fetch starts to copy the tensor back to the host; what is submitted later does not change it.
+func (t Tensor) Fetch(d Device) (Fetch, error) {
+	if t.buffer == nil {
+		return nil, fmt.Errorf("gpu: fetch: the tensor %v is a temporary of a pass", t.Shape)
+	}
+	n, err := t.DType.Bytes(t.Shape)
+	if err != nil {
+		return nil, err
+	}
+	return d.Fetch(t.buffer, 0, n)
 }
 
 // Free returns the tensor's memory to the device.

@@ -137,15 +137,15 @@ func (d *device) Write(b gpu.Buffer, offset int, data tensor.Bytes) error {
 	return d.write(w, offset, data)
 }
 
-func (d *device) Read(ctx context.Context, b gpu.Buffer, offset int, dst []byte) error {
+func (d *device) Fetch(b gpu.Buffer, offset, size int) (gpu.Fetch, error) {
 	w := b.(*buffer)
-	if err := d.usable(); err != nil || len(dst) == 0 {
-		return err
+	if err := d.usable(); err != nil {
+		return nil, err
 	}
-	if offset < 0 || offset%4 != 0 || len(dst)%4 != 0 || offset+len(dst) > w.size {
-		return fmt.Errorf("webgpu: read of %d bytes at %d from a buffer of %d: want multiples of 4 inside it", len(dst), offset, w.size)
+	if offset < 0 || offset%4 != 0 || size%4 != 0 || size == 0 || offset+size > w.size {
+		return nil, fmt.Errorf("webgpu: read of %d bytes at %d from a buffer of %d: want multiples of 4 inside it", size, offset, w.size)
 	}
-	return d.read(ctx, w, offset, dst)
+	return d.fetch(w, offset, size)
 }
 
 func (d *device) usable() error {

@@ -190,23 +190,32 @@ func (d *device) write(b *buffer, offset int, data tensor.Bytes) error {
 	return d.failure()
 }
 
-func (d *device) read(ctx context.Context, b *buffer, offset int, dst []byte) error {
-	bytes, err := Await(ctx, d.platform.glue.Call("read", d.platform.js, value(b.Buffer), offset, len(dst)))
+// A fetch is the promise of bytes.
+type fetch struct {
+	dev     *device
+	promise js.Value
+}
+
+func (d *device) fetch(b *buffer, offset, size int) (gpu.Fetch, error) {
+	promise := d.platform.glue.Call("read", d.platform.js, value(b.Buffer), offset, size)
+	return fetch{d, promise}, nil
+}
+
+func (f fetch) Wait(ctx context.Context, dst []byte) error {
+	bytes, err := Await(ctx, f.promise)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		// mapAsync rejects just before the promise of the loss settles.
-		if d.platform.lost == nil {
-			Await(ctx, js.Global().Get("Promise").Call("resolve"))
-		}
-		if d.failure() != nil {
-			return d.failure()
+		Await(ctx, js.Global().Get("Promise").Call("resolve"))
+		if f.dev.failure() != nil {
+			return f.dev.failure()
 		}
 		return fmt.Errorf("webgpu: reading back %d bytes: %w: %w", len(dst), gpu.ErrDeviceLost, err)
 	}
 	js.CopyBytesToGo(dst, bytes)
-	return d.failure()
+	return f.dev.failure()
 }
 
 func (d *device) build(ctx context.Context, kernels []*kernel) ([]*wgpu.ComputePipeline, error) {

@@ -71,37 +71,47 @@ func (d *device) write(b *buffer, offset int, data tensor.Bytes) error {
 	return d.queue.WriteBuffer(b.Buffer, uint64(offset), bytes)
 }
 
-func (d *device) read(ctx context.Context, b *buffer, offset int, dst []byte) error {
-	size := uint64(len(dst))
-	staging, err := d.CreateBuffer(&wgpu.BufferDescriptor{Label: "read", Size: size, Usage: wgpu.BufferUsageMapRead | wgpu.BufferUsageCopyDst})
+// A fetch is a staging buffer that the queue fills.
+type fetch struct {
+	dev     *device
+	staging *wgpu.Buffer
+}
+
+func (d *device) fetch(b *buffer, offset, size int) (gpu.Fetch, error) {
+	staging, err := d.CreateBuffer(&wgpu.BufferDescriptor{Label: "read", Size: uint64(size), Usage: wgpu.BufferUsageMapRead | wgpu.BufferUsageCopyDst})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer staging.Release()
 	encoder, err := d.CreateCommandEncoder(nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer encoder.Release()
-	if err := encoder.CopyBufferToBuffer(b.Buffer, uint64(offset), staging, 0, size); err != nil {
-		return err
+	if err := encoder.CopyBufferToBuffer(b.Buffer, uint64(offset), staging, 0, uint64(size)); err != nil {
+		return nil, err
 	}
 	commands, err := encoder.Finish(nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer commands.Release()
 	d.queue.Submit(commands)
+	return fetch{d, staging}, nil
+}
+
+func (f fetch) Wait(ctx context.Context, dst []byte) error {
+	defer f.staging.Release()
+	size := uint64(len(dst))
 	status := wgpu.BufferMapAsyncStatusUnknown
-	if err := staging.MapAsync(wgpu.MapModeRead, 0, size, func(s wgpu.BufferMapAsyncStatus) { status = s }); err != nil {
+	if err := f.staging.MapAsync(wgpu.MapModeRead, 0, size, func(s wgpu.BufferMapAsyncStatus) { status = s }); err != nil {
 		return err
 	}
-	d.Poll(true, nil)
+	f.dev.Poll(true, nil)
 	if status != wgpu.BufferMapAsyncStatusSuccess {
 		return fmt.Errorf("webgpu: reading back %d bytes: %v: %w", len(dst), status, gpu.ErrDeviceLost)
 	}
-	copy(dst, staging.GetMappedRange(0, uint(size)))
-	return errors.Join(staging.Unmap(), ctx.Err())
+	copy(dst, f.staging.GetMappedRange(0, uint(size)))
+	return errors.Join(f.staging.Unmap(), ctx.Err())
 }
 
 var driverLine = regexp.MustCompile(`wgsl:(\d+):`)
