@@ -62,3 +62,39 @@ func layerNormCPU(r *gpu.Run) {
 		}
 	}
 }
+
+var rmsNorm = gpu.Op{
+	Name: "rms_norm",
+	In:   []string{"x", "weight"},
+	Out:  []string{"y"},
+	CPU:  rmsNormCPU,
+}
+
+// RMSNorm returns weight·x/√(mean(x²)+ε) over the last axis.
+func RMSNorm(p *gpu.Pass, x, weight gpu.Tensor, eps float32) gpu.Tensor {
+	d := x.Dim(-1)
+	p.Want(&rmsNorm, 1, weight, d)
+	y := p.Tensor(x.Shape...)
+	p.Run(&rmsNorm, gpu.Call{
+		Consts: gpu.Consts{"WG": 64},
+		Params: layerNormParams{uint32(d), eps},
+		Groups: [3]int{x.Rows()},
+	}, x, weight, y)
+	return y
+}
+
+func rmsNormCPU(r *gpu.Run) {
+	p := r.Params.(layerNormParams)
+	x, weight, y := r.F32(0), r.F32(1), r.F32(2)
+	d := int(p.D)
+	for row := 0; row < len(x); row += d {
+		squares := 0.0
+		for i := range d {
+			squares += float64(x[row+i]) * float64(x[row+i])
+		}
+		inv := 1 / math.Sqrt(squares/float64(d)+float64(p.Eps))
+		for i := range d {
+			y[row+i] = float32(float64(x[row+i]) * inv * float64(weight[i]))
+		}
+	}
+}

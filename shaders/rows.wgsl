@@ -1,0 +1,12 @@
+// y = N elements of x from the given one on. A thread copies one element.
+struct Params { N: u32, width: u32, first: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let i = id.y * p.width + id.x;
+  if (i < p.N) { y[i] = x[p.first + i]; }
+}
