@@ -125,29 +125,33 @@ func (m *matcher) longestAt(text string) (longest *pattern) {
 // the place where it starts. Without special, special tokens are passed over as text.
 func (m *matcher) cut(text string, special bool, emit func(piece string, id int32, at int)) {
 	done := 0
-	if len(m.patterns) > 0 {
-		for from := 0; ; {
-			start, p := m.find(text, from)
-			if p == nil {
-				break
-			}
-			end := start + len(p.text)
-			if p.special && !special || p.singleWord && !standsAlone(text[:start], text[end:]) {
-				from = end
-				continue
-			}
-			if p.lstrip {
-				start = done + len(strings.TrimRightFunc(text[done:start], unicode.IsSpace))
-			}
-			if p.rstrip {
-				end = len(text) - len(strings.TrimLeftFunc(text[end:], unicode.IsSpace))
-			}
-			if start > done {
-				emit(text[done:start], -1, done)
-			}
-			emit("", p.id, start)
-			done, from = end, end
+	spaceEnd := 0 // of the last white space measured, so that none is measured twice
+	for from := 0; len(m.patterns) > 0; {
+		start, p := m.find(text, from)
+		if p == nil {
+			break
 		}
+		end := start + len(p.text)
+		// As in the library, the search goes on inside white space that the token takes with it: "[R]   x" can give
+		// the token of "[R]" and the one of "   ".
+		from = end
+		if p.special && !special || p.singleWord && !standsAlone(text[:start], text[end:]) {
+			continue
+		}
+		if p.lstrip && start > done {
+			start = done + len(strings.TrimRightFunc(text[done:start], unicode.IsSpace))
+		}
+		if p.rstrip && end < spaceEnd {
+			end = spaceEnd
+		} else if p.rstrip {
+			end = len(text) - len(strings.TrimLeftFunc(text[end:], unicode.IsSpace))
+			spaceEnd = end
+		}
+		if start > done {
+			emit(text[done:start], -1, done)
+		}
+		emit("", p.id, start)
+		done = end
 	}
 	if done < len(text) {
 		emit(text[done:], -1, done)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 )
 
 // Limits on what a file may ask for. The largest published vocabularies have 262,144 tokens in 33 MB.
@@ -162,76 +161,6 @@ func tokensByID(vocab map[string]int32) ([]string, error) {
 		tokens[id] = token
 	}
 	return tokens, nil
-}
-
-// vocabJSON reads {"token": id, ...} and notices what a plain map would hide: a token given twice.
-type vocabJSON map[string]int32
-
-func (v *vocabJSON) UnmarshalJSON(raw []byte) error {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return fmt.Errorf("vocab: got %.20q, want an object of token to id", raw)
-	}
-	*v = vocabJSON{}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return err
-		}
-		value, err := d.Token()
-		if err != nil {
-			return err
-		}
-		token := key.(string)
-		number, ok := value.(json.Number)
-		if !ok {
-			return fmt.Errorf("vocab: %q: got %v, want an id", token, value)
-		}
-		id, err := number.Int64()
-		if err != nil || id < 0 || id >= maxIDs {
-			return fmt.Errorf("vocab: %q: got id %s, want a whole number from 0 to %d", token, number, maxIDs-1)
-		}
-		if len(token) > maxTokenBytes {
-			return fmt.Errorf("vocab: id %d: got a token of %d bytes, want at most %d", id, len(token), maxTokenBytes)
-		}
-		if _, twice := (*v)[token]; twice {
-			return fmt.Errorf("vocab: %q is given twice", token)
-		}
-		(*v)[token] = int32(id)
-	}
-	return nil
-}
-
-// mergesJSON reads both spellings of merges: "a b", and ["a", "b"] of newer files.
-type mergesJSON [][2]string
-
-func (m *mergesJSON) UnmarshalJSON(raw []byte) error {
-	var lines []string
-	if err := json.Unmarshal(raw, &lines); err == nil {
-		for i, line := range lines {
-			if strings.HasPrefix(line, "#version") {
-				continue
-			}
-			left, right, ok := strings.Cut(line, " ")
-			if !ok || strings.Contains(right, " ") {
-				return fmt.Errorf("merges: entry %d: got %.40q, want two tokens with a space between", i, line)
-			}
-			*m = append(*m, [2]string{left, right})
-		}
-		return nil
-	}
-	var pairs [][]string
-	if err := json.Unmarshal(raw, &pairs); err != nil {
-		return fmt.Errorf("merges: got %.20q, want [\"a b\", ...] or [[\"a\", \"b\"], ...]", raw)
-	}
-	for i, p := range pairs {
-		if len(p) != 2 {
-			return fmt.Errorf("merges: entry %d: got %d tokens, want two", i, len(p))
-		}
-		*m = append(*m, [2]string{p[0], p[1]})
-	}
-	return nil
 }
 
 func isNull(raw json.RawMessage) bool {
