@@ -108,27 +108,28 @@ func serve(ctx context.Context, o options) error {
 	return nil
 }
 
-// logRequests prints a line to out when a request has been answered.
+// logRequests prints a line to out for each answer, before its first byte goes
+// out: whoever has seen the answer can find the line.
 func logRequests(out io.Writer, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(seen, r)
-		fmt.Fprintf(out, "%s %s %s %d\n", r.Method, r.URL.EscapedPath(), cmp.Or(r.Header.Get("Range"), "-"), seen.status)
+		what := fmt.Sprintf("%s %s %s", r.Method, r.URL.EscapedPath(), cmp.Or(r.Header.Get("Range"), "-"))
+		next.ServeHTTP(&loggingWriter{ResponseWriter: w, out: out, what: what}, r)
 	})
 }
 
-type statusWriter struct {
+type loggingWriter struct {
 	http.ResponseWriter
-	status int
+	out  io.Writer
+	what string
 }
 
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
+func (w *loggingWriter) WriteHeader(status int) {
+	fmt.Fprintf(w.out, "%s %d\n", w.what, status)
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *loggingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // allowHosts refuses requests that reach a server bound to loopback under
 // another name: a web page can point its own domain at 127.0.0.1 (DNS

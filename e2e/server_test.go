@@ -8,6 +8,7 @@ package e2e
 import (
 	"bufio"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,9 +27,13 @@ type Server struct {
 	addr string
 	URL  string // without a slash at the end
 
-	cmd  *exec.Cmd
-	mu   sync.Mutex
-	seen []Request
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when all output has been read
+
+	mu       sync.Mutex
+	seen     []Request
+	marks    int
+	lastMark string
 }
 
 // Request is one answered request, as the server's -log prints it.
@@ -78,7 +83,8 @@ func (s *Server) Start(flags ...string) {
 	if s.URL == "" {
 		s.t.Fatal("the server ended without naming its address")
 	}
-	go s.read(lines)
+	s.ended = make(chan struct{})
+	go s.read(lines, s.ended)
 }
 
 // Stop ends the server, with all its connections. The page is then offline.
@@ -87,7 +93,8 @@ func (s *Server) Stop() {
 		return
 	}
 	s.cmd.Process.Signal(os.Interrupt)
-	stuck := time.AfterFunc(10*time.Second, func() { s.cmd.Process.Signal(syscall.SIGKILL) })
+	stuck := time.AfterFunc(time.Minute, func() { s.cmd.Process.Signal(syscall.SIGKILL) })
+	<-s.ended // Wait closes the pipe
 	if err := s.cmd.Wait(); err != nil {
 		s.t.Errorf("the server did not stop cleanly after an interrupt: %v", err)
 	}
@@ -95,7 +102,8 @@ func (s *Server) Stop() {
 	s.cmd = nil
 }
 
-func (s *Server) read(lines *bufio.Scanner) {
+func (s *Server) read(lines *bufio.Scanner, ended chan struct{}) {
+	defer close(ended)
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
 		if len(f) != 4 {
@@ -106,18 +114,46 @@ func (s *Server) read(lines *bufio.Scanner) {
 			continue
 		}
 		s.mu.Lock()
-		s.seen = append(s.seen, Request{Method: f[0], Path: f[1], Range: f[2], Status: status})
+		if strings.HasPrefix(f[1], markPath) {
+			s.lastMark = f[1]
+		} else {
+			s.seen = append(s.seen, Request{Method: f[0], Path: f[1], Range: f[2], Status: status})
+		}
 		s.mu.Unlock()
 	}
 }
 
+const markPath = "/end-of-log-"
+
 // Requests gives the requests answered since the last call of it.
 func (s *Server) Requests() []Request {
+	s.t.Helper()
+	if s.cmd != nil {
+		// A request of our own ends up in the log behind all others.
+		s.marks++
+		mark := fmt.Sprintf("%s%d", markPath, s.marks)
+		r, err := http.Get(s.URL + mark)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		r.Body.Close()
+		for deadline := time.Now().Add(patience); s.mark() != mark; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				s.t.Fatalf("the server's log does not show %s", mark)
+			}
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen := s.seen
 	s.seen = nil
 	return seen
+}
+
+func (s *Server) mark() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastMark
 }
 
 // static lays out files below a new directory, for tests of pages of their own.
