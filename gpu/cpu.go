@@ -3,6 +3,7 @@ package gpu
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,7 @@ type hostBuffer []byte
 func (b *hostBuffer) Size() int { return len(*b) }
 
 func (c *cpu) Info() Info {
-	return Info{Kind: "cpu", Name: "CPU", IsSoftware: true, Description: "CPU, plain Go"}
+	return Info{Kind: "cpu", Name: "CPU", Description: "CPU, plain Go", IsSoftware: true, MaxBuffer: math.MaxInt, MaxBinding: math.MaxInt}
 }
 func (c *cpu) Stats() Stats  { return c.stats }
 func (c *cpu) Arena() *Arena { return &c.arena }

@@ -62,16 +62,18 @@ type Buffer interface{ Size() int }
 
 // Info describes a device.
 type Info struct {
-	Kind        string // "cpu" or "webgpu"
-	Name        string // the adapter's own description
-	Vendor      string
-	Features    []string // optional abilities in WebGPU's spelling: "shader-f16", "subgroups"
-	MaxBuffer   int      // bytes of one buffer
-	MaxBinding  int      // bytes of one buffer seen by a kernel
-	IsSoftware  bool     // an emulation on the CPU
-	Subgroups   [2]int   // smallest and largest subgroup, 0 when unknown
-	MaxGroups   int      // workgroups along one axis of a dispatch
-	Description string   // one line for people
+	Kind         string // "cpu" or "webgpu"
+	Name         string // what the driver calls itself
+	Vendor       string
+	Architecture string
+	Model        string   // of the device, where the browser tells
+	Description  string   // one line for people
+	Features     []string // optional abilities in WebGPU's spelling: "shader-f16", "subgroups"
+	MaxBuffer    int      // bytes of one buffer
+	MaxBinding   int      // bytes of one buffer seen by a kernel
+	MaxGroups    int      // workgroups along one axis of a dispatch
+	Subgroups    [2]int   // smallest and largest subgroup, 0 when unknown
+	IsSoftware   bool     // an emulation on the CPU
 }
 
 // Has reports whether every one of the features is offered.

@@ -19,7 +19,7 @@ type Token struct {
 }
 
 // Generate runs the prompt and yields tokens until the model ends its chunk, the limit is reached
-// or ctx ends. Afterwards Finish says which.
+// or ctx ends. Afterwards Stopped tells the first from the second.
 func (s *Session) Generate(ctx context.Context, prompt []int32, o Options) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		if err := s.generate(ctx, prompt, o, func(t Token) bool { return yield(t, nil) }); err != nil {
@@ -33,9 +33,10 @@ func (s *Session) generate(ctx context.Context, prompt []int32, o Options, yield
 		return err
 	}
 	if o.MaxTokens == 0 {
-		o.MaxTokens = 64
+		o.MaxTokens = defaultMaxTokens
 	}
-	room := s.capacity - ringLen - s.pos
+	s.stopped = false
+	room := s.capacity - s.pos
 	if len(prompt) < 1 || len(prompt) >= room {
 		return fmt.Errorf("%w: the prompt has %d tokens, want 1 to %d", ErrOption, len(prompt), room-1)
 	}
@@ -60,6 +61,7 @@ func (s *Session) generate(ctx context.Context, prompt []int32, o Options, yield
 			return false, fmt.Errorf("model: the logits are not finite: the weights or the device are faulty")
 		}
 		if id == s.m.Config.Tokens.EndOfChunk || id == s.m.Config.Tokens.EOS {
+			s.stopped = true
 			return false, nil
 		}
 		t := Token{ID: id}

@@ -20,6 +20,7 @@ type Session struct {
 	images   int // pictures
 
 	pos, seen, step int // tokens in the cache, pictures, tokens generated: state as the host knows it
+	stopped         bool
 
 	state gpu.Tensor         // the same on the device, i32 [StateLen]
 	cache []gpu.Tensor       // per LM block: [capacity, 2·D]
@@ -50,8 +51,7 @@ func (m *Flamingo) NewSession(ctx context.Context, tokens, images int) (s *Sessi
 	if tokens < 1 || tokens > c.LM.MaxPositions {
 		return nil, fmt.Errorf("%w: a session of %d tokens, the model takes 1 to %d", ErrOption, tokens, c.LM.MaxPositions)
 	}
-	// Steps that were submitted ahead of a stop token write a few rows more.
-	s = &Session{m: m, capacity: tokens + ringLen, images: images, media: map[int]gpu.Tensor{}, prefill: map[int]*forward{}}
+	s = &Session{m: m, capacity: tokens, images: images, media: map[int]gpu.Tensor{}, prefill: map[int]*forward{}}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -153,7 +153,7 @@ func (s *Session) recordAttach(ctx context.Context) (*gpu.Plan, error) {
 
 // Reset forgets the prompt and the pictures.
 func (s *Session) Reset() error {
-	s.pos, s.seen, s.step = 0, 0, 0
+	s.pos, s.seen, s.step, s.stopped = 0, 0, 0, false
 	return writeInts(s.m.dev, s.state, make([]int32, ops.StateLen))
 }
 
@@ -177,6 +177,12 @@ func (s *Session) add(encode func() error) error {
 	s.seen++
 	return s.attach.Submit(1)
 }
+
+// Capacity is the number of tokens there is room for.
+func (s *Session) Capacity() int { return s.capacity }
+
+// Stopped reports whether the last generation ended by a stop token.
+func (s *Session) Stopped() bool { return s.stopped }
 
 // Wait blocks until everything submitted so far is done.
 func (s *Session) Wait(ctx context.Context) error {

@@ -102,7 +102,7 @@ func describe(adapter, dev js.Value, features []string) gpu.Info {
 		return 0
 	}
 	i := gpu.Info{
-		Kind: "webgpu", Vendor: text("vendor"), Features: features,
+		Kind: "webgpu", Vendor: text("vendor"), Architecture: text("architecture"), Model: text("device"), Features: features,
 		MaxBuffer: limits.Get("maxBufferSize").Int(), MaxBinding: limits.Get("maxStorageBufferBindingSize").Int(),
 		MaxGroups:  limits.Get("maxComputeWorkgroupsPerDimension").Int(),
 		IsSoftware: info.Get("isFallbackAdapter").Truthy() || adapter.Get("isFallbackAdapter").Truthy(),
