@@ -33,7 +33,8 @@ var importRules = map[string]struct{ own, foreign []string }{
 	"model":             {own: []string{"ops", "gpu", "tensor", "tokenizer"}},
 	"loader":            {own: []string{"tensor"}, foreign: []string{"github.com/hack-pad/go-indexeddb/idb", "github.com/hack-pad/safejs"}},
 	"wasm":              {own: []string{"model", "loader", "gpu", "gpu/webgpu", "tokenizer", "tensor"}},
-	"cmd/flamingo":      {own: []string{"model", "ops", "gpu", "gpu/webgpu", "loader", "tokenizer", "tensor", "shaders"}, foreign: []string{"*"}},
+	"convert":           {own: []string{"model", "gpu", "loader", "tokenizer", "tensor"}},
+	"cmd/flamingo":      {own: []string{"convert", "model", "ops", "gpu", "gpu/webgpu", "loader", "tokenizer", "tensor", "shaders"}, foreign: []string{"*"}},
 	"tools/precompress": {foreign: []string{"github.com/andybalholm/brotli"}},
 	"tools/wasmrun":     {},
 }
