@@ -64,7 +64,7 @@ deps: ## install what the tests need besides Go: browser, Vulkan driver, C compi
 	@need=""; \
 	  command -v chromium >/dev/null || [ -n "$${CHROMIUM:-}" ] || need="$$need chromium"; \
 	  [ -n "$$($(LAVAPIPE))" ] || [ -n "$${VK_ICD_FILENAMES:-}" ] || need="$$need mesa-vulkan-drivers"; \
-	  ldconfig -p | grep -q libvulkan.so.1 || need="$$need libvulkan1"; \
+	  compgen -G '/usr/lib*/libvulkan.so.1' >/dev/null || compgen -G '/usr/lib/*/libvulkan.so.1' >/dev/null || need="$$need libvulkan1"; \
 	  command -v gcc >/dev/null || need="$$need gcc"; \
 	  [ -f /usr/include/stdlib.h ] || need="$$need libc6-dev"; \
 	  command -v node >/dev/null || need="$$need nodejs"; \
