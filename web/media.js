@@ -1,12 +1,12 @@
 // readMedia: anything that shows a picture becomes straight RGBA on white, as large as it is; the model's own resize
 // comes later and must see every pixel.
 import { FlamingoError, throwIfAborted } from './errors.js';
-import { checkPixels, mediaError, sniff } from './sniff.js';
+import { checkPixels, mediaError, sizedSVG, sniff } from './sniff.js';
 
 const deadlineMs = 10_000;
 const maxFileBytes = 256 * 2 ** 20;
 // Canvas area is limited (16 megapixels on older iPhones), so pixels are read in strips of at most this many.
-const stripPixels = 4 * 2 ** 20;
+const stripPixels = 16 * 2 ** 20;
 
 const is = (value, name) => typeof globalThis[name] === 'function' && value instanceof globalThis[name];
 
@@ -59,22 +59,16 @@ function closing(bitmap) {
   }
 }
 
-// An <svg> is drawn through <img>, which runs no script and loads nothing. The size is written into the root, because
-// browsers disagree on the size of an <svg> that has none.
+// An <svg> is drawn through <img>, which runs no script and loads nothing. The tag is edited as text: a parsed tree
+// would have its inline styles refused, and reported, by the page's CSP.
 async function readSVG(text, width, height) {
-  if (typeof document === 'undefined') throw mediaError('an SVG needs a page to be drawn', 'Call caption() on the window, not in a worker.');
-  const tree = new DOMParser().parseFromString(text, 'image/svg+xml');
-  if (tree.querySelector('parsererror')) throw mediaError('the SVG file is not well-formed XML', 'It may be truncated: save it again.');
-  const root = tree.documentElement;
-  if (!root.hasAttribute('viewBox') && root.hasAttribute('width') && root.hasAttribute('height')) root.setAttribute('viewBox', `0 0 ${width} ${height}`);
-  root.setAttribute('width', width);
-  root.setAttribute('height', height);
+  if (typeof Image === 'undefined') throw mediaError('an SVG needs a page to be drawn', 'Call caption() on the window, not in a worker.');
   const image = new Image();
-  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(tree))}`;
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(sizedSVG(text, width, height))}`;
   try {
     await within(image.decode());
   } catch (cause) {
-    throw refusal(cause, 'the browser cannot draw this SVG file', "It may be damaged, or the page's CSP lacks img-src data:.");
+    throw refusal(cause, 'the browser cannot draw this SVG file', "It may not be well-formed XML, or the page's CSP lacks img-src data:.");
   }
   return pixels(image, width, height);
 }
@@ -90,6 +84,9 @@ async function readImageElement(image) {
 }
 
 async function readVideoElement(video) {
+  if (video.networkState === 0 || video.networkState === 3) {
+    throw mediaError(`the <video> ${show(video)} has nothing to play`, 'Check its src.');
+  }
   if (video.readyState < 2) {
     await within(new Promise((resolve, reject) => {
       video.addEventListener('loadeddata', resolve, { once: true });
@@ -101,7 +98,7 @@ async function readVideoElement(video) {
   return pixels(video, video.videoWidth, video.videoHeight);
 }
 
-const show = (element) => element.currentSrc?.slice(0, 100) || `#${element.id}`;
+const show = (element) => element.currentSrc?.slice(0, 100) || element.id || 'without src';
 
 async function fetchBlob(address, signal) {
   let url;

@@ -160,9 +160,20 @@ function avif(bytes) {
   return size;
 }
 
+const svgRoot = /<svg\b(?:[^>"']|"[^"]*"|'[^']*')*>/i;
+
+// sizedSVG gives the text with its size written into the root, because browsers disagree on the size of an <svg> without.
+export function sizedSVG(text, width, height) {
+  return text.replace(svgRoot, (root) => {
+    const box = /\sviewBox\s*=/.test(root) || !/\s(?:width|height)\s*=/.test(root) ? '' : ` viewBox="0 0 ${width} ${height}"`;
+    return root.replace(/\s(?:width|height)\s*=\s*(?:"[^"]*"|'[^']*')/g, '').replace(/^<svg/i, `<svg width="${width}" height="${height}"${box}`);
+  });
+}
+
 function svg(text) {
-  const root = /<svg\b(?:[^>"']|"[^"]*"|'[^']*')*>/i.exec(text)?.[0];
-  if (!root) throw truncated('SVG');
+  const root = svgRoot.exec(text)?.[0];
+  const closed = /<\/svg\s*>\s*(?:<!--[^]*?-->\s*)*$/i.test(text.slice(-4096));
+  if (!root || !(closed || root.endsWith('/>'))) throw truncated('SVG');
   const attribute = (name) => new RegExp(`\\s${name}\\s*=\\s*["']([^"']*)["']`).exec(root)?.[1].trim() ?? '';
   const units = { '': 1, px: 1, pt: 4 / 3, pc: 16, in: 96, cm: 96 / 2.54, mm: 96 / 25.4, em: 16, rem: 16, ex: 8 };
   const length = (value) => {
@@ -217,7 +228,8 @@ export function sniff(bytes) {
   if (bytes.length >= 12 && isAVIF(bytes)) return { type: 'image/avif', ...avif(bytes) };
   for (const [test, name] of others) if (test(bytes)) throw mediaError(`the file is ${name}`, convert);
   if (start.startsWith('BM')) return { type: 'image/bmp', ...bmp(bytes) };
-  const text = new TextDecoder().decode(bytes.subarray(0, 65536));
-  if (isSVG.test(text)) return { type: 'image/svg+xml', ...svg(text) };
+  if (isSVG.test(new TextDecoder().decode(bytes.subarray(0, 65536)))) {
+    return { type: 'image/svg+xml', ...svg(new TextDecoder().decode(bytes)) };
+  }
   throw mediaError(`the file is not a picture (${bytes.length} bytes, no known signature)`, convert);
 }

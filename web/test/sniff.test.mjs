@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sniff } from '../sniff.js';
+import { sizedSVG, sniff } from '../sniff.js';
 
 const bytes = (...parts) => new Uint8Array(parts.flatMap((part) =>
   typeof part === 'string' ? [...part].map((c) => c.charCodeAt(0)) : typeof part === 'number' ? [part] : [...part]));
@@ -41,7 +41,7 @@ const files = {
   'webp 4000x2000': webp('VP8X', zeros(4), le24(3999), le24(1999)),
   'bmp 5x4': bmp(5, -4),
   'avif 120x80': avif([64, 64], [120, 80]),
-  'svg+xml 20x10': bytes('<?xml version="1.0"?><!-- a --><svg width="20" height="10">'),
+  'svg+xml 20x10': bytes('<?xml version="1.0"?><!-- a --><svg width="20" height="10"></svg><!-- b -->'),
 };
 
 test('kind and size of every format', () => {
@@ -77,12 +77,13 @@ test('a truncated file is called truncated', () => {
   refused(gif(3, 5).subarray(0, -3), /GIF file is truncated/, 'gif in its first frame');
   refused(files['webp 300x200'].subarray(0, -2), /WebP file is truncated/, 'webp');
   refused(bmp(5, 4, 10), /BMP file is truncated/, 'bmp');
+  refused(bytes('<svg width="2" height="2"><g/></sv'), /SVG file is truncated/, 'svg');
   refused(avif([4, 4]).subarray(0, -3), /AVIF file is truncated/, 'avif');
 });
 
 test('a size no decoder should see is refused with its figures', () => {
   const huge = [png(12000, 9000), jpeg(12000, 9000), gif(12000, 9000), gif(1, 1, 12000, 9000), webp('VP8X', zeros(4), le24(11999), le24(8999)), bmp(12000, 9000, 0),
-    avif([12000, 9000]), bytes('<svg width="12000" height="9000">')];
+    avif([12000, 9000]), bytes('<svg width="12000" height="9000"/>')];
   for (const data of huge) refused(data, /12000 x 9000 is 108 megapixels; at most 64/, size.name);
   refused(png(0x7fffffff, 0x7fffffff), /megapixels/, 'png of 2^31');
   refused(png(0, 10), /0 x 10 pixels/, 'png of no width');
@@ -98,7 +99,7 @@ test('an SVG without a size gets one', () => {
     ["\uFEFF<!DOCTYPE svg PUBLIC 'x' 'y'>\n<svg height='10mm' width='20mm'>", '76x38'],
     ['<svg data-width="9" stroke-width="7" width="30" height="0">', '30x30'],
   ];
-  for (const [text, want] of rows) assert.equal(size(new TextEncoder().encode(text)), `svg+xml ${want}`, text);
+  for (const [text, want] of rows) assert.equal(size(new TextEncoder().encode(`${text}<g/></svg>\n`)), `svg+xml ${want}`, text);
 });
 
 test('what is not a picture is called by its name', () => {
@@ -109,4 +110,13 @@ test('what is not a picture is called by its name', () => {
     ['\xff\x0a', /JPEG XL/], ['\0\0\x01\0\x01', /icon/], ['hello', /not a picture \(5 bytes/], ['\0', /not a picture/],
   ];
   for (const [text, pattern] of rows) refused(bytes(text), pattern, JSON.stringify(text));
+});
+
+test('the size of an SVG is written into its root and nowhere else', () => {
+  const rows = [
+    ['<svg viewBox="0 0 2 1"><rect width="1"/></svg>', '<svg width="8" height="4" viewBox="0 0 2 1"><rect width="1"/></svg>'],
+    [`<svg id="a>b" width='2in' height="1in" stroke-width="3">`, '<svg width="8" height="4" viewBox="0 0 8 4" id="a>b" stroke-width="3">'],
+    ['<!-- x --><svg/>', '<!-- x --><svg width="8" height="4"/>'],
+  ];
+  for (const [text, want] of rows) assert.equal(sizedSVG(text, 8, 4), want);
 });

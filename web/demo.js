@@ -1,0 +1,348 @@
+// The demo page. It uses the public API only.
+import { clearCache, isCached, load, probe } from './flamingo.js';
+import * as format from './format.js';
+
+const query = new URLSearchParams(location.search);
+const model = query.get('model') ?? './models/nano/';
+const engine = { worker: query.get('worker') !== '0' };
+
+const at = (id) => document.getElementById(id);
+const show = (id, visible) => (at(id).hidden = !visible);
+const write = (id, text) => (at(id).textContent = text);
+const setState = (name) => (document.documentElement.dataset.state = name);
+
+let loading; // promise of the model, replaced by each attempt
+let run; // the caption being made
+let turn = 0; // the latest picture wins
+let picture; // {media, name} as chosen last
+
+// ---- errors -------------------------------------------------------------------------------------------------------
+
+const sentence = (text) => {
+  const said = text.trim();
+  return said && !/[.!?]$/.test(said) ? `${said}.` : said;
+};
+
+function fail(error, retry) {
+  setState('error');
+  // The part before the first colon says which package spoke, which is for the console.
+  const what = error.message.replace(/^[a-z]+: /, '');
+  write('error-what', sentence(what[0].toUpperCase() + what.slice(1)));
+  write('error-next', sentence(error.hint ?? ''));
+  show('error', true);
+  show('retry', Boolean(retry));
+  at('retry').onclick = retry ?? null;
+  const needsGPU = ['webgpu-unavailable', 'no-adapter', 'limits-too-small', 'device-lost'].includes(error.code);
+  show('use-cpu', needsGPU);
+  if (needsGPU) {
+    const other = new URLSearchParams(query);
+    other.set('device', 'cpu');
+    at('use-cpu').href = `?${other}`;
+  }
+  write('status', '');
+  console.error(error.code, error);
+}
+
+const clearError = () => show('error', false);
+
+// ---- loading ------------------------------------------------------------------------------------------------------
+
+const phases = {
+  manifest: () => 'Looking up the model',
+  fetch: ({ fromCache, loaded }) => (fromCache && fromCache === loaded ? 'Reading the model from this browser' : 'Downloading the model'),
+  upload: () => 'Handing the model to the device',
+  compile: () => 'Preparing the device',
+  selftest: () => 'Checking that it computes correctly',
+  ready: () => 'Ready',
+};
+
+function onProgress(progress) {
+  write('phase', phases[progress.phase]?.(progress) ?? progress.phase);
+  const bar = at('progress');
+  if (progress.total) {
+    bar.max = progress.total;
+    bar.value = progress.loaded;
+  } else bar.removeAttribute('value');
+  write('progress-text', format.progress(progress));
+}
+
+async function loadModel() {
+  clearError();
+  setState('loading');
+  show('loading', true);
+  write('phase', 'Starting');
+  at('progress').removeAttribute('value');
+  write('progress-text', '');
+  try {
+    const device = query.get('device') ?? undefined;
+    const flamingo = await load(model, { ...engine, device, onProgress });
+    showModel(flamingo.info);
+    setState('ready');
+    write('status', 'Ready. Choose a picture.');
+    return flamingo;
+  } finally {
+    show('loading', false);
+    showCached();
+  }
+}
+
+function startLoading() {
+  loading = loadModel();
+  loading.then(() => keepForOffline(), (error) => fail(error, startLoading));
+  if (picture) describe(picture.media, picture.name);
+}
+
+// ---- what is known about model, device and storage ----------------------------------------------------------------
+
+const knows = {
+  nano: 'It was trained on drawn shapes: their colours, sizes, places and numbers. Show it a photograph and it will see shapes.',
+};
+
+function showModel(info) {
+  const licences = [...new Set((info.licences ?? []).map((licence) => licence.spdx))].join(', ');
+  write('model', [info.name, `${format.count(info.parameters)} parameters`, format.bytes(info.bytes), info.dtype, licences].filter(Boolean).join(' · '));
+  write('knows', knows[info.name] ?? '');
+  if (info.device === 'webgpu') showDevice('WebGPU', info.adapter, info.features);
+}
+
+function showDevice(name, adapter, features = []) {
+  const called = adapter?.description || [adapter?.vendor, adapter?.architecture].filter(Boolean).join(' ');
+  const useful = features.filter((feature) => /f16|subgroups|timestamp/.test(feature)).join(', ');
+  at('device').replaceChildren([name, called, useful].filter(Boolean).join(' · '));
+}
+
+const reasons = {
+  'webgpu-unavailable': ['this browser offers no WebGPU', 'Chrome or Edge 113, Safari 26 and Firefox 141 have it; the page must be https or localhost.'],
+  'no-adapter': ['WebGPU found no graphics adapter', 'Turn on hardware acceleration in the browser settings, or update the graphics driver.'],
+  'limits-too-small': ['the graphics adapter is too small for this model', 'A smaller model would fit.'],
+};
+
+async function showProbe() {
+  const report = await probe(engine);
+  const wantsCPU = query.get('device') === 'cpu';
+  if (report.webgpu && !wantsCPU) {
+    showDevice(report.fallback ? 'WebGPU, emulated in software' : 'WebGPU', report.adapter, report.features);
+    return;
+  }
+  const [why, fix] = wantsCPU ? ['as asked for in the address', ''] : reasons[report.reason] ?? ['WebGPU is not usable here', ''];
+  const detail = document.createElement('span');
+  detail.className = 'note';
+  detail.textContent = sentence(fix);
+  at('device').replaceChildren(`CPU (WebAssembly): ${why}. `, detail);
+}
+
+async function showCached() {
+  const { cached, bytes } = await isCached(model, engine).catch(() => ({ cached: false, bytes: 0 }));
+  const offline = Boolean(navigator.serviceWorker?.controller);
+  write('cached', `Cached${offline ? ' · works offline' : ''} · ${format.bytes(bytes)}`);
+  show('cached', cached);
+  show('not-cached', !cached);
+  show('clear-cache', bytes > 0);
+}
+
+async function showMemory(flamingo) {
+  const { gpuBytes, wasmBytes } = await flamingo.stats();
+  write('memory', [gpuBytes && `${format.bytes(gpuBytes)} on the device`, `${format.bytes(wasmBytes)} in WebAssembly`].filter(Boolean).join(' · '));
+}
+
+// The service worker keeps the page itself; the weights are in IndexedDB already.
+async function keepForOffline() {
+  if (!navigator.serviceWorker) return;
+  navigator.serviceWorker.oncontrollerchange = showCached;
+  await navigator.serviceWorker.register('./sw.js').catch((error) => console.warn('no offline page:', error.message));
+}
+
+// ---- describing ---------------------------------------------------------------------------------------------------
+
+function preview(media, name) {
+  const image = at('preview');
+  if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
+  image.onload = () => {
+    show('preview', true);
+    show('empty', false);
+  };
+  image.onerror = () => {
+    show('preview', false);
+    show('empty', true);
+  };
+  image.alt = name;
+  image.src = typeof media === 'string' ? media : URL.createObjectURL(media);
+  write('picture-name', name);
+  for (const button of document.querySelectorAll('#samples button')) {
+    button.setAttribute('aria-pressed', String(button.dataset.src === media));
+  }
+}
+
+async function describe(media, name) {
+  run?.abort();
+  const mine = ++turn;
+  picture = { media, name };
+  preview(media, name);
+  clearError();
+  at('caption').replaceChildren();
+  write('spoken', '');
+  for (const id of ['copy', 'alt', 'snippet-box', 'timings']) show(id, false);
+  at('alt').setAttribute('aria-expanded', 'false');
+
+  if (document.documentElement.dataset.state === 'loading') write('status', 'The picture waits for the model.');
+  let flamingo;
+  try {
+    flamingo = await loading;
+  } catch (error) {
+    // Shown by startLoading already; shown again here because choosing a picture has cleared it.
+    return fail(error, startLoading);
+  }
+  if (mine !== turn) return;
+
+  setState('running');
+  write('status', 'Looking…');
+  show('stop', true);
+  at('caption').setAttribute('aria-busy', 'true');
+  run = flamingo.caption(media);
+  try {
+    for await (const piece of run) if (mine === turn) append(piece.text);
+    const result = await run;
+    if (mine === turn) finish(result, flamingo);
+  } catch (error) {
+    if (mine !== turn) return;
+    if (error.code === 'aborted') {
+      setState('ready');
+      write('status', 'Stopped.');
+      offerText();
+    } else {
+      const gone = ['internal', 'device-lost', 'out-of-memory'].includes(error.code);
+      fail(error, gone ? startLoading : undefined);
+    }
+  } finally {
+    if (mine === turn) {
+      show('stop', false);
+      at('caption').setAttribute('aria-busy', 'false');
+    }
+  }
+}
+
+// Each piece is its own element, so that it can fade in.
+function append(text) {
+  const caption = at('caption');
+  const visible = caption.textContent === '' ? text.trimStart() : text;
+  if (!visible) return;
+  const span = document.createElement('span');
+  span.textContent = visible;
+  caption.append(span);
+}
+
+const captionText = () => at('caption').textContent.trim();
+
+function offerText() {
+  show('copy', captionText() !== '');
+  show('alt', captionText() !== '');
+}
+
+function finish({ text, finish, stats }, flamingo) {
+  at('caption').textContent = text.trim();
+  setState('ready');
+  write('status', finish === 'length' ? `Cut off after ${stats.tokens} tokens.` : 'Done.');
+  // The stream is silent for screen readers; this speaks the whole sentence once.
+  write('spoken', `Caption: ${text.trim()}`);
+  at('preview').alt = text.trim();
+  offerText();
+  showTimings(stats);
+  showMemory(flamingo);
+}
+
+function showTimings(stats) {
+  for (const part of ['image', 'vision', 'prefill', 'decode']) {
+    const ms = stats[`${part}Ms`];
+    write(`t-${part}`, format.milliseconds(ms));
+    document.querySelector(`.bar .t-${part}`).style.flexGrow = ms;
+  }
+  write('t-speed', `${Math.round(stats.tokensPerSecond)} tokens/s`);
+  show('timings', true);
+}
+
+// ---- getting pictures ---------------------------------------------------------------------------------------------
+
+function takeTransfer(transfer) {
+  const file = transfer.files[0];
+  if (file) return describe(file, file.name);
+  const address = (transfer.getData('text/uri-list') || transfer.getData('text/plain')).trim();
+  if (/^(https?:|data:image\/)\S+$/i.test(address)) return describe(address, address.startsWith('data:') ? 'Pasted picture' : address);
+  fail({ code: 'media-decode', message: 'that holds no picture', hint: 'Paste or drop a picture file, or the address of one.' });
+}
+
+at('file').onchange = ({ target }) => {
+  const [file] = target.files;
+  if (file) describe(file, file.name);
+  target.value = ''; // so that choosing the same file again counts as a change
+};
+
+document.addEventListener('paste', (event) => {
+  event.preventDefault();
+  takeTransfer(event.clipboardData);
+});
+document.addEventListener('dragover', (event) => {
+  event.preventDefault();
+  document.body.classList.add('dragging');
+});
+document.addEventListener('dragleave', (event) => {
+  if (!event.relatedTarget) document.body.classList.remove('dragging');
+});
+document.addEventListener('drop', (event) => {
+  event.preventDefault();
+  document.body.classList.remove('dragging');
+  takeTransfer(event.dataTransfer);
+});
+
+async function showSamples() {
+  const response = await fetch('./samples/samples.json');
+  if (!response.ok) return;
+  for (const { file, alt } of await response.json()) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.dataset.src = `./samples/${file}`;
+    button.setAttribute('aria-pressed', 'false');
+    const image = document.createElement('img');
+    Object.assign(image, { src: button.dataset.src, alt: `Sample: ${alt}`, width: 96, height: 96 });
+    button.append(image);
+    button.onclick = () => describe(button.dataset.src, file);
+    const item = document.createElement('li');
+    item.append(button);
+    at('samples').append(item);
+  }
+  document.querySelector('.gallery').hidden = false;
+}
+
+// ---- acting on the caption ----------------------------------------------------------------------------------------
+
+async function copy(button, text) {
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = 'Copied';
+  } catch {
+    button.textContent = 'Press Ctrl C';
+    getSelection().selectAllChildren(button === at('copy') ? at('caption') : at('snippet'));
+  }
+  setTimeout(() => (button.textContent = label), 1600);
+}
+
+at('copy').onclick = () => copy(at('copy'), captionText());
+at('copy-snippet').onclick = () => copy(at('copy-snippet'), at('snippet').textContent);
+at('alt').onclick = () => {
+  write('snippet', format.altSnippet(picture.name.split(/[\\/]/).pop(), captionText()));
+  show('snippet-box', at('snippet-box').hidden);
+  at('alt').setAttribute('aria-expanded', String(!at('snippet-box').hidden));
+};
+at('stop').onclick = () => run?.abort();
+document.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape') run?.abort();
+});
+at('clear-cache').onclick = async () => {
+  const { bytes } = await clearCache(model, engine).catch((error) => (fail(error), { bytes: 0 }));
+  write('status', `Freed ${format.bytes(bytes)}. The model is fetched again at the next visit.`);
+  await showCached();
+};
+
+showSamples().catch((error) => console.warn('no samples:', error.message));
+showProbe().catch((error) => write('device', error.message));
+startLoading();
