@@ -7,15 +7,15 @@ import (
 	"flamingo/tensor"
 )
 
-// Elementwise ops give each thread one element. spreadWG is their workgroup's size.
-const spreadWG = 256
+// Elementwise ops give each thread one element, in workgroups of elementWG threads.
+const elementWG = 256
 
-// spread covers n elements with workgroups, over two axes as one takes no more than 65,535, and
-// returns the number of threads along the first.
-func spread(n int) (groups [3]int, width uint32) {
-	count := max(ceilDiv(n, spreadWG), 1)
+// elementGroups covers n elements with workgroups, over two axes as one takes no more than 65,535,
+// and returns the number of threads along the first.
+func elementGroups(n int) (groups [3]int, width uint32) {
+	count := max(ceilDiv(n, elementWG), 1)
 	x := min(count, 1<<15)
-	return [3]int{x, ceilDiv(count, x)}, uint32(x * spreadWG)
+	return [3]int{x, ceilDiv(count, x)}, uint32(x * elementWG)
 }
 
 var (
@@ -54,9 +54,9 @@ type activateParams struct {
 func Activate(p *gpu.Pass, x gpu.Tensor, act Activation, scale float32) gpu.Tensor {
 	wantF32(p, &activate, 0, x)
 	y := p.Tensor(x.Shape...)
-	groups, width := spread(x.Shape.Len())
+	groups, width := elementGroups(x.Shape.Len())
 	p.Run(&activate, gpu.Call{
-		Consts: gpu.Consts{"WG": spreadWG, "ACT": int(act)},
+		Consts: gpu.Consts{"WG": elementWG, "ACT": int(act)},
 		Params: activateParams{uint32(x.Shape.Len()), width, scale},
 		Groups: groups,
 	}, x, y)
@@ -119,9 +119,9 @@ func addRowsOf(p *gpu.Pass, a, b gpu.Tensor, each int) gpu.Tensor {
 	wantF32(p, &add, 0, a)
 	wantF32(p, &add, 1, b)
 	y := p.Tensor(a.Shape...)
-	groups, width := spread(a.Shape.Len())
+	groups, width := elementGroups(a.Shape.Len())
 	p.Run(&add, gpu.Call{
-		Consts: gpu.Consts{"WG": spreadWG},
+		Consts: gpu.Consts{"WG": elementWG},
 		Params: addParams{uint32(a.Shape.Len()), width, uint32(a.Dim(-1)), uint32(each)},
 		Groups: groups,
 	}, a, b, y)
@@ -152,9 +152,9 @@ func ScaleAdd(p *gpu.Pass, x, gate, scale, residual gpu.Tensor) gpu.Tensor {
 		wantF32(p, op, i, t)
 	}
 	y := p.Tensor(x.Shape...)
-	groups, width := spread(x.Shape.Len())
+	groups, width := elementGroups(x.Shape.Len())
 	p.Run(op, gpu.Call{
-		Consts: gpu.Consts{"WG": spreadWG},
+		Consts: gpu.Consts{"WG": elementWG},
 		Params: scaleAddParams{uint32(x.Shape.Len()), width, uint32(c)},
 		Groups: groups,
 	}, x, gate, scale, residual, y)
@@ -182,9 +182,9 @@ func SwiGLU(p *gpu.Pass, x gpu.Tensor) gpu.Tensor {
 	shape := append(tensor.Shape{}, x.Shape...)
 	shape[len(shape)-1] = h
 	y := p.Tensor(shape...)
-	groups, width := spread(shape.Len())
+	groups, width := elementGroups(shape.Len())
 	p.Run(&swiGLU, gpu.Call{
-		Consts: gpu.Consts{"WG": spreadWG, "ACT": int(SiLU)},
+		Consts: gpu.Consts{"WG": elementWG, "ACT": int(SiLU)},
 		Params: swiGLUParams{uint32(shape.Len()), width, uint32(h)},
 		Groups: groups,
 	}, x, y)

@@ -29,9 +29,9 @@ func Embed(p *gpu.Pass, ids, w gpu.Tensor) gpu.Tensor {
 		p.Fail(op, "w is %v, want rows of a multiple of 4", w.Shape)
 	}
 	y := p.Tensor(t, d)
-	groups, width := spread(t * d / 4)
+	groups, width := elementGroups(t * d / 4)
 	p.Run(op, gpu.Call{
-		Consts: gpu.Consts{"WG": spreadWG, "W": w.DType.String()},
+		Consts: gpu.Consts{"WG": elementWG, "W": w.DType.String()},
 		Params: embedParams{uint32(t), width, uint32(v), uint32(d)},
 		Groups: groups,
 	}, ids, w, y)

@@ -30,9 +30,9 @@ func AvgPool2(p *gpu.Pass, x gpu.Tensor) gpu.Tensor {
 	wantF32(p, op, 0, x)
 	h, w, c := x.Dim(0), x.Dim(1), x.Dim(2)
 	y := p.Tensor(ceilDiv(h, 2), ceilDiv(w, 2), c)
-	groups, width := spread(y.Shape.Len())
+	groups, width := elementGroups(y.Shape.Len())
 	p.Run(op, gpu.Call{
-		Consts: gpu.Consts{"WG": spreadWG},
+		Consts: gpu.Consts{"WG": elementWG},
 		Params: poolParams{uint32(h), uint32(w), uint32(c), width},
 		Groups: groups,
 	}, x, y)

@@ -29,9 +29,9 @@ func ConcatRows(p *gpu.Pass, a, b gpu.Tensor) gpu.Tensor {
 	wantF32(p, op, 0, a)
 	wantF32(p, op, 1, b)
 	y := p.Tensor(a.Rows()+b.Rows(), d)
-	groups, width := spread(y.Shape.Len())
+	groups, width := elementGroups(y.Shape.Len())
 	p.Run(op, gpu.Call{
-		Consts: gpu.Consts{"WG": spreadWG},
+		Consts: gpu.Consts{"WG": elementWG},
 		Params: concatParams{uint32(y.Shape.Len()), width, uint32(a.Shape.Len())},
 		Groups: groups,
 	}, a, b, y)
@@ -54,9 +54,9 @@ func Rows(p *gpu.Pass, x gpu.Tensor, from, n int) gpu.Tensor {
 	}
 	wantF32(p, &rows, 0, x)
 	y := p.Tensor(n, d)
-	groups, width := spread(n * d)
+	groups, width := elementGroups(n * d)
 	p.Run(&rows, gpu.Call{
-		Consts: gpu.Consts{"WG": spreadWG},
+		Consts: gpu.Consts{"WG": elementWG},
 		Params: rowsParams{uint32(n * d), width, uint32(from * d)},
 		Groups: groups,
 	}, x, y)

@@ -12,12 +12,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let iy = 2u * (i / (OW * p.C));
   let ix = 2u * ((i / p.C) % OW);
   if (iy >= p.H) { return; }
-  let from = (iy * p.W + ix) * p.C + i % p.C;
+  let start = (iy * p.W + ix) * p.C + i % p.C;
   let right = ix + 1u < p.W;
   let below = iy + 1u < p.H;
-  var sum: f32 = x[from];
-  if (right) { sum += x[from + p.C]; }
-  if (below) { sum += x[from + p.W * p.C]; }
-  if (right && below) { sum += x[from + (p.W + 1u) * p.C]; }
+  var sum: f32 = x[start];
+  if (right) { sum += x[start + p.C]; }
+  if (below) { sum += x[start + p.W * p.C]; }
+  if (right && below) { sum += x[start + (p.W + 1u) * p.C]; }
   y[i] = sum * select(1.0, 0.5, right) * select(1.0, 0.5, below);
 }

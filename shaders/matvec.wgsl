@@ -65,11 +65,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
   }
   workgroupBarrier();
   for (var o: u32 = lane; o < ROWS * 4u * TEAMS; o += WG) {
-    let from = (o / TEAMS) * WG + (o % TEAMS) * LANES;
+    let start = (o / TEAMS) * WG + (o % TEAMS) * LANES;
     let m = o / (4u * TEAMS);
     let n = 4u * (wg.x * TEAMS + o % TEAMS) + (o / TEAMS) % 4u;
     var sum: f32 = 0.0;
-    for (var i: u32 = 0u; i < LANES; i++) { sum += parts[from + i]; }
+    for (var i: u32 = 0u; i < LANES; i++) { sum += parts[start + i]; }
     if (m < p.M && n < p.N) { finish(m, n, sum); }
   }
 }

@@ -11,6 +11,6 @@ struct Params { N: u32, width: u32, H: u32 }
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.y * p.width + id.x;
   if (i >= p.N) { return; }
-  let from = (i / p.H) * 2u * p.H + i % p.H;
-  y[i] = activate(x[from]) * x[from + p.H];
+  let start = (i / p.H) * 2u * p.H + i % p.H;
+  y[i] = activate(x[start]) * x[start + p.H];
 }
