@@ -1,0 +1,186 @@
+package ops
+
+import (
+	"math"
+
+	"flamingo/gpu"
+	"flamingo/tensor"
+)
+
+// A Mode says which keys a query sees.
+type Mode int
+
+const (
+	Full   Mode = iota // the first Keys rows
+	Causal             // everything up to its own position
+	Media              // the Keys rows of one image
+)
+
+// AttentionOptions describes an attention.
+type AttentionOptions struct {
+	Heads, KVHeads, HeadDim int // KVHeads divides Heads: grouped-query attention
+	QOffset                 int // first column of the queries in each row of q
+	Mode                    Mode
+	Keys                    int // Full: rows to attend to; Media: rows per image; Causal: not used
+
+	// ALiBi adds slope·(j-i) to the score of query i and key j (Press et al. 2021). The slopes are
+	// MPT's, with the largest exponent 8. Causal only.
+	ALiBi bool
+
+	// Queries are rotated for position state[StatePos]+t in the first RotaryDims of each head; 0
+	// rotates nothing. The keys in the cache are rotated already. Causal only.
+	RotaryDims int
+	RotaryBase float32
+}
+
+var attention = gpu.Op{
+	Name: "attention",
+	In:   []string{"q", "kv", "index"},
+	Out:  []string{"y"},
+	CPU:  attentionCPU,
+}
+
+type attentionParams struct {
+	Ratio                  [8]uint32
+	T, Heads, KVHeads      uint32
+	QWidth, QOffset        uint32
+	Capacity, Keys, Slopes uint32 // Slopes: Heads rounded up to a power of two
+	RotaryDims             uint32
+	Base, Scale            float32
+}
+
+// attentionRows is how many pairs of a query and a head share the keys that a workgroup reads.
+const attentionRows = 4
+
+// Attention is softmax(q·kᵀ/√HeadDim + bias)·v for queries q [T, ≥QOffset+Heads·HeadDim] over a
+// cache kv [capacity, 2·KVHeads·HeadDim] whose rows are keys, then values; the result is
+// [T, Heads·HeadDim]. What index is depends on the mode. Causal: the state, and query t sees keys 0
+// to state[StatePos]+t. Media: i32 [T], the number of the image that the query sees, from 1; where
+// it is 0 or the cache does not hold that image, the result is zero. Full: not set.
+func Attention(p *gpu.Pass, q, kv, index gpu.Tensor, o AttentionOptions) gpu.Tensor {
+	op := &attention
+	t := q.Rows()
+	y := p.Tensor(t, o.Heads*o.HeadDim)
+	if o.HeadDim < 4 || o.HeadDim > 256 || o.HeadDim%4 != 0 || o.KVHeads < 1 || o.Heads < 1 || o.Heads%o.KVHeads != 0 {
+		p.Fail(op, "%d heads of %d with %d for the keys, want multiples of each other and a head of 4 to 256, a multiple of 4", o.Heads, o.HeadDim, o.KVHeads)
+		return y
+	}
+	p.Want(op, 1, kv, -1, 2*o.KVHeads*o.HeadDim)
+	if w := q.Dim(-1); o.QOffset < 0 || o.QOffset%4 != 0 || w%4 != 0 || o.QOffset+o.Heads*o.HeadDim > w {
+		p.Fail(op, "q %v does not hold %d columns from %d on, a multiple of 4", q.Shape, o.Heads*o.HeadDim, o.QOffset)
+	}
+	checkRotary(p, op, o.RotaryDims, o.HeadDim, o.RotaryBase)
+	switch o.Mode {
+	case Causal:
+		p.Want(op, 2, index, StateLen)
+	case Media:
+		p.Want(op, 2, index, t)
+	case Full:
+		index = q
+	}
+	if o.Mode != Causal && (o.ALiBi || o.RotaryDims > 0) {
+		p.Fail(op, "positions (ALiBi, rotary) without the causal mode")
+	}
+	if o.Mode != Causal && (o.Keys < 1 || o.Keys > kv.Dim(0)) {
+		p.Fail(op, "%d keys of a cache of %d", o.Keys, kv.Dim(0))
+	}
+	if o.Mode != Full && index.DType != tensor.I32 {
+		p.Fail(op, "index is %v, want i32", index.DType)
+	}
+	slopes := 1
+	for slopes < o.Heads {
+		slopes *= 2
+	}
+	group := o.Heads / o.KVHeads
+	rows := min(t*group, attentionRows)
+	p.Run(op, gpu.Call{
+		Consts: gpu.Consts{
+			"WG": 64, "HEAD_DIM": o.HeadDim, "ROWS": rows, "MODE": int(o.Mode),
+			"ALIBI": o.ALiBi, "ROTARY": o.RotaryDims > 0,
+		},
+		Params: attentionParams{
+			rotaryRatios(o.RotaryDims, o.RotaryBase),
+			uint32(t), uint32(o.Heads), uint32(o.KVHeads),
+			uint32(q.Dim(-1)), uint32(o.QOffset),
+			uint32(kv.Dim(0)), uint32(o.Keys), uint32(slopes),
+			uint32(o.RotaryDims), o.RotaryBase, float32(1 / math.Sqrt(float64(o.HeadDim))),
+		},
+		Groups: [3]int{(t*group + rows - 1) / rows, o.KVHeads},
+	}, q, kv, index, y)
+	return y
+}
+
+func attentionCPU(r *gpu.Run) {
+	p := r.Params.(attentionParams)
+	q, kv, y := r.F32(0), r.F32(1), r.F32(3)
+	dim, heads, kvHeads := r.Consts["HEAD_DIM"].(int), int(p.Heads), int(p.KVHeads)
+	width := 2 * kvHeads * dim
+	mode := Mode(r.Consts["MODE"].(int))
+	alibi := r.On("ALIBI")
+	gpu.Parallel(int(p.T)*heads, func(i int) {
+		t, h := i/heads, i%heads
+		from, to, pos := 0, int(p.Keys), 0
+		switch mode {
+		case Causal:
+			pos = int(r.I32(2)[StatePos]) + t
+			to = min(pos+1, int(p.Capacity))
+		case Media:
+			from = (int(r.I32(2)[t]) - 1) * int(p.Keys)
+			if to = from + int(p.Keys); from < 0 || to > int(p.Capacity) {
+				to = from
+			}
+		}
+		out := y[i*dim : (i+1)*dim]
+		clear(out)
+		if to <= from {
+			return
+		}
+		query := make([]float32, dim)
+		copy(query, q[t*int(p.QWidth)+int(p.QOffset)+h*dim:])
+		if r.On("ROTARY") {
+			rotate(query[:p.RotaryDims], pos, p.Base)
+		}
+		slope := 0.0
+		if alibi {
+			slope = alibiSlope(h, heads, int(p.Slopes))
+		}
+		key := h / (heads / kvHeads) * dim
+		weights := make([]float64, to-from)
+		most := math.Inf(-1)
+		for j := range weights {
+			k := kv[(from+j)*width+key:][:dim]
+			s := 0.0
+			for d, x := range query {
+				s += float64(x) * float64(k[d])
+			}
+			weights[j] = s*float64(p.Scale) + slope*float64(from+j-pos)
+			most = max(most, weights[j])
+		}
+		total := 0.0
+		acc := make([]float64, dim)
+		for j, s := range weights {
+			w := math.Exp(s - most)
+			total += w
+			v := kv[(from+j)*width+kvHeads*dim+key:][:dim]
+			for d, x := range v {
+				acc[d] += w * float64(x)
+			}
+		}
+		for d, a := range acc {
+			out[d] = float32(a / total)
+		}
+	})
+}
+
+// alibiSlope is 2^(-8(h+1)/n) when there are n heads, a power of two. Otherwise the slopes for the
+// next power of two n are dealt out: those at odd places first, then those at even ones.
+func alibiSlope(h, heads, n int) float64 {
+	if heads != n {
+		if h < n/2 {
+			h = 2*h + 1
+		} else {
+			h = 2*h - n
+		}
+	}
+	return math.Exp2(-8 * float64(h+1) / float64(n))
+}
