@@ -52,28 +52,27 @@ type source interface {
 	floats(e model.Entry) ([]float32, error)
 }
 
-// Native converts a directory that the project's own trainer has written: config.json,
+// A Checkpoint is an open model in a form that training or a release left it in.
+type Checkpoint struct {
+	Config    model.Config
+	Tokenizer []byte // tokenizer.json, or nil
+
+	source
+	close func() error
+}
+
+// Close closes the checkpoint's files.
+func (c *Checkpoint) Close() error { return c.close() }
+
+// OpenNative opens a directory that the project's own trainer has written: config.json,
 // model.safetensors and tokenizer.json.
-func Native(dir string, o Options) (*Report, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
+func OpenNative(dir string) (*Checkpoint, error) {
+	path := filepath.Join(dir, "config.json")
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
 	config, err := model.ParseConfig(data)
-	if err != nil {
-		return nil, fmt.Errorf("convert: %s: %w", filepath.Join(dir, "config.json"), err)
-	}
-	path := filepath.Join(dir, "model.safetensors")
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("convert: %w", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("convert: %w", err)
-	}
-	weights, err := loader.OpenSafetensors(file, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("convert: %s: %w", path, err)
 	}
@@ -81,19 +80,24 @@ func Native(dir string, o Options) (*Report, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
-	return write(context.Background(), config, newNative(path, weights, config), words, o)
+	weights, file, err := openSafetensors(filepath.Join(dir, "model.safetensors"))
+	if err != nil {
+		return nil, err
+	}
+	return &Checkpoint{config, words, newNative(weights, config), file.Close}, nil
 }
 
 // selfTestParameters is the largest model for which a conversion also runs the model.
 const selfTestParameters = 50_000_000
 
-func write(ctx context.Context, config model.Config, src source, words []byte, o Options) (*Report, error) {
+// Write converts the checkpoint into a directory that the runtime serves from.
+func (c *Checkpoint) Write(ctx context.Context, o Options) (*Report, error) {
 	report := &Report{}
 	var list []loader.Weight
-	for _, e := range model.Spec(config) {
+	for _, e := range model.Spec(c.Config) {
 		d := policy(e, o.DType)
 		list = append(list, loader.Weight{Name: e.Name, DType: d, Shape: e.Shape, Data: func() ([]byte, error) {
-			t, r, err := pack(src, e, d)
+			t, r, err := pack(c.source, e, d)
 			if err != nil {
 				return nil, err
 			}
@@ -101,31 +105,66 @@ func write(ctx context.Context, config model.Config, src source, words []byte, o
 			return t.Data, nil
 		}})
 	}
-	var tok *tokenizer.Tokenizer
-	if words != nil {
-		var err error
-		if tok, err = tokenizer.Parse(words); err != nil {
-			return nil, fmt.Errorf("convert: tokenizer.json: %w", err)
-		}
-	}
-	var selftest json.RawMessage
-	if config.Parameters() <= selfTestParameters {
-		test, err := selfTest(ctx, config, src, tok, o.DType)
-		if err != nil {
-			return nil, err
-		}
-		if selftest, err = json.Marshal(test); err != nil {
-			return nil, err
-		}
-	}
-	encoded, err := json.Marshal(config)
+	config, err := json.Marshal(c.Config)
 	if err != nil {
 		return nil, err
 	}
+	var selftest json.RawMessage
+	if c.Config.Parameters() <= selfTestParameters {
+		if selftest, err = c.selfTest(ctx, o.DType); err != nil {
+			return nil, err
+		}
+	}
 	report.Manifest, err = loader.Write(loader.WriteOptions{
-		Dir: o.Out, Replace: o.Replace, Name: o.Name, Config: encoded, Tokenizer: words, Licences: o.Licences, Selftest: selftest,
+		Dir: o.Out, Replace: o.Replace, Name: o.Name, Config: config, Tokenizer: c.Tokenizer, Licences: o.Licences, Selftest: selftest,
 	}, list)
 	return report, err
+}
+
+// Upload converts the checkpoint in memory, straight onto a device, which the model then owns.
+func (c *Checkpoint) Upload(dev gpu.Device, d tensor.DType) (*model.Flamingo, error) {
+	var words *tokenizer.Tokenizer
+	if c.Tokenizer != nil {
+		var err error
+		if words, err = tokenizer.Parse(c.Tokenizer); err != nil {
+			return nil, fmt.Errorf("convert: tokenizer.json: %w", err)
+		}
+	}
+	tensors, err := upload(dev, c.source, model.Spec(c.Config), d)
+	if err != nil {
+		return nil, err
+	}
+	return model.New(dev, c.Config, tensors, words)
+}
+
+// upload packs tensors onto a device.
+func upload(dev gpu.Device, src source, entries []model.Entry, d tensor.DType) (map[string]gpu.Tensor, error) {
+	tensors := map[string]gpu.Tensor{}
+	for _, e := range entries {
+		t, _, err := pack(src, e, policy(e, d))
+		if err != nil {
+			return nil, err
+		}
+		if tensors[e.Name], err = gpu.Upload(dev, e.Name, t); err != nil {
+			return nil, err
+		}
+	}
+	return tensors, nil
+}
+
+// selfTest runs the converted model on the CPU.
+func (c *Checkpoint) selfTest(ctx context.Context, d tensor.DType) (json.RawMessage, error) {
+	dev := gpu.NewCPU()
+	defer dev.Close()
+	m, err := c.Upload(dev, d)
+	if err != nil {
+		return nil, err
+	}
+	test, err := m.NewSelfTest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(test)
 }
 
 // policy is the storage of a tensor when the large matrices are stored as d. Convolutions whose
@@ -174,25 +213,4 @@ func pack(src source, e model.Entry, d tensor.DType) (tensor.Tensor, TensorRepor
 		r.Error = math.Sqrt(noise / power)
 	}
 	return t, r, nil
-}
-
-// selfTest runs the converted model on the CPU.
-func selfTest(ctx context.Context, config model.Config, src source, tok *tokenizer.Tokenizer, d tensor.DType) (model.SelfTest, error) {
-	dev := gpu.NewCPU()
-	defer dev.Close()
-	tensors := map[string]gpu.Tensor{}
-	for _, e := range model.Spec(config) {
-		t, _, err := pack(src, e, policy(e, d))
-		if err != nil {
-			return model.SelfTest{}, err
-		}
-		if tensors[e.Name], err = gpu.Upload(dev, e.Name, t); err != nil {
-			return model.SelfTest{}, err
-		}
-	}
-	m, err := model.New(dev, config, tensors, tok)
-	if err != nil {
-		return model.SelfTest{}, err
-	}
-	return m.NewSelfTest(ctx)
 }

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"flamingo/loader"
@@ -12,45 +13,69 @@ import (
 // native reads the trainer's checkpoint. Its names are the runtime's but for the vision encoder,
 // which has timm's and is not folded yet.
 type native struct {
-	checkpoint
-	nfnet map[string]func() ([]float32, error) // by runtime name
+	weights
+	vision nfnetRules
 }
 
-func newNative(path string, w *loader.Safetensors, c model.Config) *native {
-	n := &native{checkpoint: checkpoint{path, w}}
-	n.nfnet = foldNFNet(n.checkpoint, "vision.", "vision.", c.Vision, TimmFlavour)
-	return n
+func newNative(w weights, c model.Config) *native {
+	return &native{w, foldNFNet(w, "vision.", "vision.", c.Vision, TimmFlavour)}
 }
 
 func (n *native) floats(e model.Entry) ([]float32, error) {
 	if strings.HasPrefix(e.Name, "vision.") {
-		make, ok := n.nfnet[e.Name]
-		if !ok {
-			return nil, fmt.Errorf("%w: no rule gives %s", ErrCheckpoint, e.Name)
-		}
-		return make()
+		return n.vision.floats(e)
 	}
 	return n.read(e.Name, e.Shape)
 }
 
-// A checkpoint is an open safetensors file with its path, for messages.
-type checkpoint struct {
-	path    string
-	weights *loader.Safetensors
+// weights are an open safetensors file with its path, for messages.
+type weights struct {
+	path string
+	file *loader.Safetensors
+}
+
+// openSafetensors opens a file, which the caller closes.
+func openSafetensors(path string) (weights, *os.File, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return weights{}, nil, fmt.Errorf("convert: %w", err)
+	}
+	info, err := file.Stat()
+	if err == nil {
+		var w *loader.Safetensors
+		if w, err = loader.OpenSafetensors(file, info.Size()); err == nil {
+			return weights{path, w}, file, nil
+		}
+	}
+	file.Close()
+	return weights{}, nil, fmt.Errorf("convert: %s: %w", path, err)
 }
 
 // read returns a tensor of the given shape.
-func (c checkpoint) read(name string, shape tensor.Shape) ([]float32, error) {
-	e, ok := c.weights.Find(name)
+func (c weights) read(name string, shape tensor.Shape) ([]float32, error) {
+	e, ok := c.file.Find(name)
 	if !ok {
 		return nil, fmt.Errorf("%w: %s: %s is missing, want %v", ErrCheckpoint, c.path, name, shape)
 	}
 	if !e.Shape.Equal(shape) {
 		return nil, fmt.Errorf("%w: %s: %s is %v, want %v", ErrCheckpoint, c.path, name, e.Shape, shape)
 	}
-	v, err := c.weights.ReadFloats(name)
+	v, err := c.file.ReadFloats(name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %s: %w", ErrCheckpoint, c.path, name, err)
 	}
 	return v, nil
+}
+
+// scalar returns the value of a tensor of one element, whether it has no axis or one.
+func (c weights) scalar(name string) (float32, error) {
+	shape := tensor.Shape{}
+	if e, ok := c.file.Find(name); ok && e.Shape.Equal(tensor.Shape{1}) {
+		shape = e.Shape
+	}
+	v, err := c.read(name, shape)
+	if err != nil {
+		return 0, err
+	}
+	return v[0], nil
 }

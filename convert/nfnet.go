@@ -19,10 +19,10 @@ const (
 
 // An nfnetFold knows how the runtime's tensors follow from a checkpoint with timm's dm_nfnet names.
 type nfnetFold struct {
-	checkpoint
+	weights
 	from    string // prefix of the checkpoint's names
 	flavour Flavour
-	out     map[string]func() ([]float32, error)
+	out     nfnetRules
 	to      string // prefix of the runtime's names
 }
 
@@ -30,8 +30,8 @@ type nfnetFold struct {
 // standardisation and gain into each kernel; the activation's γ into the kernel that follows it,
 // since conv(γ·a) = γ·conv(a); β of a block's input likewise; 2·α·skip gain into one scalar.
 // Kernels become rows of (ky, kx, channel), channels padded to a multiple of four.
-func foldNFNet(c checkpoint, from, to string, config model.VisionConfig, flavour Flavour) map[string]func() ([]float32, error) {
-	f := &nfnetFold{c, from, flavour, map[string]func() ([]float32, error){}, to}
+func foldNFNet(c weights, from, to string, config model.VisionConfig, flavour Flavour) nfnetRules {
+	f := &nfnetFold{c, from, flavour, nfnetRules{}, to}
 	config = config.Resolve()
 	in := 3
 	for i, out := range config.Stem {
@@ -55,11 +55,8 @@ func foldNFNet(c checkpoint, from, to string, config model.VisionConfig, flavour
 		f.linear(n+"squeeze", n+"attn_last.fc1", b.SE, b.Out)
 		f.linear(n+"excite", n+"attn_last.fc2", b.Out, b.SE)
 		f.out[to+n+"scale"] = func() ([]float32, error) {
-			v, err := f.read(from+n+"skipinit_gain", tensor.Shape{})
-			if err != nil {
-				return nil, err
-			}
-			return []float32{float32(2 * model.Alpha * float64(v[0]))}, nil
+			gain, err := f.scalar(from + n + "skipinit_gain")
+			return []float32{float32(2 * model.Alpha * float64(gain))}, err
 		}
 	}
 	if config.Features > 0 {

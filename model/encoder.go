@@ -95,20 +95,17 @@ func (m *Flamingo) EncodePixels(ctx context.Context, planes tensor.Tensor) (gpu.
 	if err := writeInts(m.dev, e.state, make([]int32, ops.StateLen)); err != nil {
 		return e.tokens, err
 	}
-	v, pixels := planes.F32(), make([]float32, 4*size*size)
-	for c := range 3 {
-		for i := range size * size {
-			pixels[4*i+c] = v[c*size*size+i]
-		}
-	}
-	if err := e.pixels.Write(m.dev, 0, tensor.GoBytes(tensor.FromF32(pixels, len(pixels)).Data)); err != nil {
+	if err := e.pixels.Write(m.dev, 0, tensor.GoBytes(interleave(planes).Data)); err != nil {
 		return e.tokens, err
 	}
 	return e.tokens, m.encode()
 }
 
-// Features are the encoder's output [V, C] for the last picture.
+// Features are the encoder's output [V, C] for the last picture. There must have been one.
 func (m *Flamingo) Features() gpu.Tensor { return m.encoder.features }
+
+// VisualTokens are the resampler's output [R, Dim] for the last picture.
+func (m *Flamingo) VisualTokens() gpu.Tensor { return m.encoder.tokens }
 
 func (m *Flamingo) encode() error {
 	if err := m.encoder.vision.Submit(1); err != nil {

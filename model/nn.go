@@ -30,7 +30,7 @@ type Norm struct {
 }
 
 func newLayerNorm(w Weights, name string, dim int) Norm {
-	w = w.In(name)
+	w = w.In("%s", name)
 	return Norm{Weight: w.Vector("weight", dim), Bias: w.Vector("bias", dim), eps: 1e-5}
 }
 

@@ -26,7 +26,7 @@ var codes = []struct {
 	{loader.ErrCORS, "cors"},
 	{loader.ErrNetwork, "network"},
 	{loader.ErrManifest, "invalid-model"},
-	{model.ErrConfig, "invalid-model"},
+	{model.ErrConfig, "unsupported-model"},
 	{model.ErrWeights, "invalid-model"},
 	{model.ErrOption, "invalid-option"},
 }
