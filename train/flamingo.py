@@ -1,0 +1,205 @@
+"""Flamingo in PyTorch (Alayrac et al., arXiv 2204.14198): Perceiver Resampler and gated
+cross-attention as in the paper, inside a small decoder language model of the MPT family
+(pre-LN, no biases, ALiBi, tied head).
+"""
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nfnet import NFNet
+
+
+def linear(cin, cout):
+    """A Linear without bias."""
+    return nn.Linear(cin, cout, bias=False)
+
+
+def squared_relu(x):
+    """relu(x)^2, the paper's activation in resampler and cross-attention."""
+    return F.relu(x).square()
+
+
+def attend(q, k, v, heads, bias=None):
+    """Multi-head attention: q [n, L, inner], k and v [n, S, inner] -> [n, L, inner]."""
+    split = lambda t: t.unflatten(-1, (heads, -1)).transpose(1, 2)
+    q, k, v = split(q), split(k), split(v)
+    scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+    if bias is not None:
+        scores = scores + bias
+    return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+
+
+class ResamplerLayer(nn.Module):
+    """Latents attend to features and to themselves, then a feed-forward."""
+
+    def __init__(self, c):
+        super().__init__()
+        dim, inner = c["dim"], c["heads"] * c["headDim"]
+        self.heads = c["heads"]
+        self.norm_media, self.norm_latents, self.ff_norm = (nn.LayerNorm(dim) for _ in range(3))
+        self.q, self.kv, self.out = linear(dim, inner), linear(dim, 2 * inner), linear(inner, dim)
+        self.up, self.down = linear(dim, c["hidden"]), linear(c["hidden"], dim)
+
+    def forward(self, x, z):
+        """x [n, F*V, dim] features, z [n, R, dim] latents -> z."""
+        zn = self.norm_latents(z)
+        k, v = self.kv(torch.cat((self.norm_media(x), zn), 1)).chunk(2, -1)
+        z = z + self.out(attend(self.q(zn), k, v, self.heads))
+        return z + self.down(squared_relu(self.up(self.ff_norm(z))))
+
+
+class Resampler(nn.Module):
+    """Perceiver Resampler: any number of features -> a fixed number of visual tokens."""
+
+    def __init__(self, c):
+        super().__init__()
+        dim = c["dim"]
+        self.project = nn.Linear(c["inputDim"], dim)
+        self.time = nn.Parameter(torch.randn(c["frames"], dim) * 0.02)
+        self.latents = nn.Parameter(torch.randn(c["latents"], dim) * 0.5)
+        self.layers = nn.ModuleList(ResamplerLayer(c) for _ in range(c["depth"]))
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, features):
+        """features [n, V, inputDim] of still images -> visual tokens [n, R, dim]."""
+        x = self.project(features) + self.time[0]
+        z = self.latents.expand(x.shape[0], -1, -1)
+        for layer in self.layers:
+            z = layer(x, z)
+        return self.norm(z)
+
+
+class GatedCrossAttention(nn.Module):
+    """The block inserted before an LM block; with both gates at zero it is the identity."""
+
+    def __init__(self, c, dim, media_dim):
+        super().__init__()
+        inner = c["heads"] * c["headDim"]
+        self.heads = c["heads"]
+        self.norm, self.norm_media, self.ff_norm = nn.LayerNorm(dim), nn.LayerNorm(media_dim), nn.LayerNorm(dim)
+        self.q, self.kv, self.out = linear(dim, inner), linear(media_dim, 2 * inner), linear(inner, dim)
+        self.up, self.down = linear(dim, c["hidden"]), linear(c["hidden"], dim)
+        self.attn_gate, self.ff_gate = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+
+    def forward(self, y, media, seen):
+        """y [n, L, dim]; media [n, R, media_dim], one image; seen [n, L, 1] is 1 from <image> on."""
+        k, v = self.kv(self.norm_media(media)).chunk(2, -1)
+        o = self.out(attend(self.q(self.norm(y)), k, v, self.heads) * seen)
+        y = y + torch.tanh(self.attn_gate) * o
+        return y + torch.tanh(self.ff_gate) * self.down(squared_relu(self.up(self.ff_norm(y))))
+
+
+class Norm(nn.Module):
+    """LayerNorm with a weight and no bias."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x):
+        """Normalise the last axis."""
+        return F.layer_norm(x, self.weight.shape, self.weight)
+
+
+class DecoderBlock(nn.Module):
+    """Pre-LN decoder block: causal self-attention with ALiBi, then a GELU feed-forward."""
+
+    def __init__(self, c):
+        super().__init__()
+        dim = c["dim"]
+        self.heads = c["heads"]
+        self.norm1, self.norm2 = Norm(dim), Norm(dim)
+        self.qkv, self.out = linear(dim, 3 * dim), linear(dim, dim)
+        self.up, self.down = linear(dim, c["hidden"]), linear(c["hidden"], dim)
+
+    def forward(self, y, bias):
+        """y [n, L, dim], bias [heads, L, L] -> y."""
+        q, k, v = self.qkv(self.norm1(y)).chunk(3, -1)
+        y = y + self.out(attend(q, k, v, self.heads, bias))
+        return y + self.down(F.gelu(self.up(self.norm2(y))))
+
+
+class Decoder(nn.Module):
+    """The language model; `xattn` blocks, if given, run before the block of their index."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.embed = nn.Embedding(c["vocab"], c["dim"])
+        self.blocks = nn.ModuleList(DecoderBlock(c) for _ in range(c["depth"]))
+        self.norm = Norm(c["dim"])
+        self.heads = c["heads"]
+        for name, p in self.named_parameters():
+            if p.dim() == 2:
+                nn.init.normal_(p, std=0.02 / math.sqrt(2 * c["depth"]) if "out" in name or "down" in name
+                                else c["dim"] ** -0.5 if "embed" not in name else 0.05)
+
+    def bias(self, length, device):
+        """ALiBi and causal mask, [heads, length, length]; slope of head h: 2^(-8(h+1)/heads)."""
+        at = torch.arange(length, device=device)
+        slopes = 2.0 ** (-8.0 * torch.arange(1, self.heads + 1, device=device) / self.heads)
+        away = (at[None, :] - at[:, None]).float()
+        return slopes[:, None, None] * away.masked_fill(away > 0, float("-inf"))
+
+    def forward(self, ids, media=None, xattn=None, seen=None):
+        """ids [n, L] -> logits [n, L, vocab]."""
+        y = self.embed(ids)
+        bias = self.bias(ids.shape[1], ids.device)
+        for i, block in enumerate(self.blocks):
+            if xattn is not None and str(i) in xattn:
+                y = xattn[str(i)](y, media, seen)
+            y = block(y, bias)
+        return F.linear(self.norm(y), self.embed.weight)
+
+
+class Flamingo(nn.Module):
+    """The whole model, from a config. Parameter names are those of the native checkpoint."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.vision = NFNet(config["vision"])
+        self.resampler = Resampler(config["resampler"])
+        lm, x = config["lm"], config["xattn"]
+        self.xattn = nn.ModuleDict({
+            str(i): GatedCrossAttention(x, lm["dim"], config["resampler"]["dim"])
+            for i in range(lm["depth"]) if i % x["every"] == 0})
+        self.lm = Decoder(lm)
+
+    def read(self, visual_tokens, ids):
+        """visual tokens [n, R, dim] and ids [n, L] -> logits [n, L, vocab]."""
+        seen = (ids == self.config["tokens"]["image"]).cumsum(1).clamp(max=1).unsqueeze(-1).float()
+        return self.lm(ids, visual_tokens, self.xattn, seen)
+
+    def look(self, images):
+        """images [n, 3, S, S] -> visual tokens [n, R, dim]."""
+        return self.resampler(self.vision(images))
+
+    def forward(self, images, ids):
+        """images [n, 3, S, S], ids [n, L] -> logits [n, L, vocab]."""
+        return self.read(self.look(images), ids)
+
+    @torch.no_grad()
+    def greedy(self, images, prompt, limit=32):
+        """Greedy captions: images [n, 3, S, S], prompt ids -> list of id lists, each up to
+        and including endOfChunk (or `limit` ids). Special ids other than endOfChunk and
+        eos are never chosen."""
+        tokens = self.config["tokens"]
+        banned = [tokens["bos"], tokens["pad"], tokens["image"]]
+        media = self.look(images)
+        ids = torch.tensor([prompt], device=images.device).repeat(len(images), 1)
+        done = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+        for _ in range(limit):
+            logits = self.read(media, ids)[:, -1]
+            logits[:, banned] = float("-inf")
+            ids = torch.cat((ids, logits.argmax(-1, keepdim=True)), 1)
+            done |= (ids[:, -1] == tokens["endOfChunk"]) | (ids[:, -1] == tokens["eos"])
+            if done.all():
+                break
+        return [_until_end(row[len(prompt):], tokens) for row in ids.tolist()]
+
+
+def _until_end(ids, tokens):
+    ends = [i for i, t in enumerate(ids) if t in (tokens["endOfChunk"], tokens["eos"])]
+    return ids[:ends[0] + 1] if ends else ids

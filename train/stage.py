@@ -1,0 +1,69 @@
+"""One training stage: AdamW, cosine learning rate, clipping, checkpoints and resuming."""
+import math
+import os
+import time
+
+import numpy as np
+import torch
+
+import cpuclock
+
+WARMUP = 60
+SAVE_EVERY = 200
+REPORT_EVERY = 50
+
+
+def run(name, modules, groups, loss_of, steps, seed, folder, clip=1.0):
+    """Train and leave the result in `modules`.
+
+    modules: nn.Module whose state is saved; groups: AdamW parameter groups with their peak
+    "lr"; loss_of(rng) -> (loss, {label: figure}) for one batch drawn with the numpy Generator
+    rng, which depends on (seed, name, step) alone, so a resumed run sees the same batches.
+    """
+    path = os.path.join(folder, name + ".pt")
+    params = [p for g in groups for p in g["params"]]
+    peaks = [g["lr"] for g in groups]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-8)
+    first = 0
+    if os.path.exists(path):
+        saved = torch.load(path, map_location="cpu")
+        modules.load_state_dict(saved["modules"])
+        first = saved["step"]
+        if first < steps:
+            optimizer.load_state_dict(saved["optimizer"])
+        cpuclock.restore(saved["cpu"])
+        print(f"{name}: resumed at step {first} of {steps}", flush=True)
+    started, running = time.time(), {}
+    for step in range(first, steps):
+        warm = min(1.0, (step + 1) / WARMUP)
+        scale = warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+        for group, peak in zip(optimizer.param_groups, peaks):
+            group["lr"] = peak * scale
+        loss, figures = loss_of(np.random.default_rng([seed, *name.encode(), step]))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(params, clip)
+        optimizer.step()
+        for k, v in {"loss": loss.item(), **figures}.items():
+            running[k] = v if k not in running else 0.95 * running[k] + 0.05 * v
+        if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
+            shown = "  ".join(f"{k} {v:.3f}" for k, v in running.items())
+            print(f"{name} {step + 1:5d}/{steps}  {shown}  {time.time() - started:.0f} s  "
+                  f"cpu {cpuclock.minutes():.1f} min", flush=True)
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
+            torch.save({"modules": modules.state_dict(), "optimizer": optimizer.state_dict(),
+                        "step": step + 1, "cpu": cpuclock.seconds()}, path + ".part")
+            os.replace(path + ".part", path)
+
+
+def groups(named, lr, decay):
+    """AdamW groups of named parameters: matrices decay, vectors and scalars do not, and the
+    scalars that start at zero and hold a whole branch back learn ten times as fast."""
+    kinds = {"matrix": [], "vector": [], "switch": []}
+    for name, p in named:
+        if name.endswith(("_gate", "skipinit_gain")):
+            kinds["switch"].append(p)
+        else:
+            kinds["vector" if p.dim() < 2 or name.endswith("gain") else "matrix"].append(p)
+    settings = {"matrix": (lr, decay), "vector": (lr, 0.0), "switch": (10 * lr, 0.0)}
+    return [{"params": kinds[k], "lr": settings[k][0], "weight_decay": settings[k][1]} for k in kinds if kinds[k]]
