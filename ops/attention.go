@@ -92,7 +92,10 @@ func Attention(p *gpu.Pass, q, kv, index gpu.Tensor, o AttentionOptions) gpu.Ten
 		slopes *= 2
 	}
 	group := o.Heads / o.KVHeads
-	rows := min(t*group, attentionRows)
+	rows := attentionRows
+	if n := t * group; n <= 2 {
+		rows = n
+	}
 	p.Run(op, gpu.Call{
 		Consts: gpu.Consts{
 			"WG": 64, "HEAD_DIM": o.HeadDim, "ROWS": rows, "MODE": int(o.Mode),
