@@ -102,10 +102,11 @@ func resizeCPU(r *gpu.Run) {
 	w, tw, down := int(p.W), int(p.TableWidth), r.On("DOWN")
 	gpu.Parallel(int(p.OutH), func(oy int) {
 		for ox := range int(p.OutW) {
-			line, start, step := table[ox*tw:], oy*w, 1
+			out, start, step := ox, oy*w, 1
 			if down {
-				line, start, step = table[oy*tw:], ox, w
+				out, start, step = oy, ox, w
 			}
+			line := table[out*tw : (out+1)*tw]
 			at := start + int(line[0])*step
 			sum := [4]int32{1 << (resizeBits - 1), 1 << (resizeBits - 1), 1 << (resizeBits - 1), 1 << (resizeBits - 1)}
 			for _, c := range line[2 : 2+line[1]] {
