@@ -20,10 +20,22 @@ type stream struct {
 	waiting []int64       // offsets of reads that have not ended
 	changed chan struct{} // closed when waiting shrinks
 
-	turn chan struct{} // holds one token; conn and at belong to its holder
-	conn *connection
-	at   int64 // of the next byte of conn
+	turn   chan struct{} // holds one token, with which the rest goes
+	conn   *connection
+	at     int64 // of the next byte of conn
+	behind []run // the last of what was skipped, for reads that come a little late
 }
+
+// run is bytes and their place in the file.
+type run struct {
+	at   int64
+	data tensor.Bytes
+}
+
+func (r run) end() int64 { return r.at + int64(r.data.Len()) }
+
+// maxBehind is how many skipped bytes are kept.
+const maxBehind = 16 << 20
 
 func (s *HTTPSource) stream(path string, create bool) *stream {
 	s.mu.Lock()
@@ -97,6 +109,12 @@ func (st *stream) read(ctx context.Context, s *HTTPSource, from, to int64, got f
 		st.turn <- struct{}{}
 		st.leave(from)
 	}()
+	if data := st.recall(from, to); data != nil {
+		if got != nil {
+			got(data.Len())
+		}
+		return data, nil
+	}
 	if st.conn != nil && (st.at > from || st.conn.ctx.Err() != nil) {
 		st.drop()
 	}
@@ -124,7 +142,34 @@ func (st *stream) read(ctx context.Context, s *HTTPSource, from, to int64, got f
 
 func (st *stream) drop() {
 	st.conn.close()
-	st.conn = nil
+	st.conn, st.behind = nil, nil
+}
+
+// skip keeps what a read has passed over: the read before it may only have been slower to start.
+func (st *stream) skip(r run) {
+	st.behind = append(st.behind, r)
+	first := 0
+	for st.at-st.behind[first].at > maxBehind && first < len(st.behind)-1 {
+		first++
+	}
+	st.behind = slices.Delete(st.behind, 0, first)
+}
+
+// recall returns [from,to) when all of it was skipped and kept, else nil.
+func (st *stream) recall(from, to int64) tensor.Bytes {
+	var parts []tensor.Bytes
+	at := from
+	for _, r := range st.behind {
+		if r.at <= at && at < min(r.end(), to) {
+			parts = append(parts, r.data.Slice(int(at-r.at), int(min(r.end(), to)-r.at)))
+			at = min(r.end(), to)
+		}
+	}
+	if at < to || len(parts) == 0 {
+		return nil
+	}
+	st.behind = slices.DeleteFunc(st.behind, func(r run) bool { return from <= r.at && r.end() <= to })
+	return join(parts)
 }
 
 // advance skips to from and collects up to to.
@@ -134,7 +179,10 @@ func (st *stream) advance(from, to int64, got func(int)) (tensor.Bytes, error) {
 		data, err := st.conn.next()
 		if data != nil && data.Len() > 0 {
 			n := int64(data.Len())
-			low, high := max(from-st.at, 0), min(to-st.at, n)
+			low, high := min(max(from-st.at, 0), n), min(to-st.at, n)
+			if low > 0 {
+				st.skip(run{st.at, data.Slice(0, int(low))})
+			}
 			if low < high {
 				parts = append(parts, data.Slice(int(low), int(high)))
 				if got != nil {
