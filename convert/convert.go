@@ -4,8 +4,6 @@
 package convert
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -13,7 +11,6 @@ import (
 	"path/filepath"
 
 	"flamingo/gpu"
-	"flamingo/loader"
 	"flamingo/model"
 	"flamingo/tensor"
 	"flamingo/tokenizer"
@@ -21,21 +18,6 @@ import (
 
 // ErrCheckpoint marks what is wrong with a checkpoint.
 var ErrCheckpoint = errors.New("checkpoint")
-
-// Options are the choices of a conversion.
-type Options struct {
-	Out      string // directory to write; it must not hold a model, unless Replace
-	Replace  bool
-	Name     string
-	DType    tensor.DType // of the large matrices
-	Licences []loader.Licence
-}
-
-// A Report says what became of each tensor.
-type Report struct {
-	Manifest *loader.Manifest
-	Tensors  []TensorReport
-}
 
 // A TensorReport is one tensor after conversion.
 type TensorReport struct {
@@ -87,40 +69,6 @@ func OpenNative(dir string) (*Checkpoint, error) {
 	return &Checkpoint{config, words, newNative(weights, config), file.Close}, nil
 }
 
-// selfTestParameters is the largest model for which a conversion also runs the model.
-const selfTestParameters = 50_000_000
-
-// Write converts the checkpoint into a directory that the runtime serves from.
-func (c *Checkpoint) Write(ctx context.Context, o Options) (*Report, error) {
-	report := &Report{}
-	var list []loader.Weight
-	for _, e := range model.Spec(c.Config) {
-		d := policy(e, o.DType)
-		list = append(list, loader.Weight{Name: e.Name, DType: d, Shape: e.Shape, Data: func() ([]byte, error) {
-			t, r, err := pack(c.source, e, d)
-			if err != nil {
-				return nil, err
-			}
-			report.Tensors = append(report.Tensors, r)
-			return t.Data, nil
-		}})
-	}
-	config, err := json.Marshal(c.Config)
-	if err != nil {
-		return nil, err
-	}
-	var selftest json.RawMessage
-	if c.Config.Parameters() <= selfTestParameters {
-		if selftest, err = c.selfTest(ctx, o.DType); err != nil {
-			return nil, err
-		}
-	}
-	report.Manifest, err = loader.Write(loader.WriteOptions{
-		Dir: o.Out, Replace: o.Replace, Name: o.Name, Config: config, Tokenizer: c.Tokenizer, Licences: o.Licences, Selftest: selftest,
-	}, list)
-	return report, err
-}
-
 // Upload converts the checkpoint in memory, straight onto a device, which the model then owns.
 func (c *Checkpoint) Upload(dev gpu.Device, d tensor.DType) (*model.Flamingo, error) {
 	var words *tokenizer.Tokenizer
@@ -150,21 +98,6 @@ func upload(dev gpu.Device, src source, entries []model.Entry, d tensor.DType) (
 		}
 	}
 	return tensors, nil
-}
-
-// selfTest runs the converted model on the CPU.
-func (c *Checkpoint) selfTest(ctx context.Context, d tensor.DType) (json.RawMessage, error) {
-	dev := gpu.NewCPU()
-	defer dev.Close()
-	m, err := c.Upload(dev, d)
-	if err != nil {
-		return nil, err
-	}
-	test, err := m.NewSelfTest(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(test)
 }
 
 // policy is the storage of a tensor when the large matrices are stored as d. Convolutions whose

@@ -1,0 +1,83 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// expectation is one row of testdata/nano/expected.json: what PyTorch says about a picture.
+type expectation struct {
+	File    string `json:"file"`
+	Caption string `json:"caption"`
+	IDs     []int  `json:"ids"`
+}
+
+// expected lists the held-out pictures.
+func expected(t *testing.T) []expectation {
+	t.Helper()
+	data, err := os.ReadFile("../testdata/nano/expected.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []expectation
+	if err := json.Unmarshal(data, &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list) < 20 {
+		t.Fatalf("testdata has %d held-out pictures, want 20 or more", len(list))
+	}
+	return list
+}
+
+// picturePath is where a held-out picture lies.
+func picturePath(e expectation) string {
+	return filepath.Join("..", "testdata", "nano", "pictures", filepath.Base(e.File))
+}
+
+var makeModels sync.Once
+
+// models is a directory of models for the server: the built-in one, the same with f32 weights, and
+// the held-out pictures.
+func models(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../build/e2e-models")
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeModels.Do(func() {
+		copyDir(t, "../models/nano", filepath.Join(dir, "nano"))
+		copyDir(t, "../testdata/nano/pictures", filepath.Join(dir, "pictures"))
+		flamingo(t, "convert", "native", "../testdata/nano", "--dtype", "f32", "--name", "nano-f32", "--replace", "-o", filepath.Join(dir, "nano-f32"))
+	})
+	return dir
+}
+
+func copyDir(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.RemoveAll(to); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// flamingo runs the command line and returns what it prints.
+func flamingo(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("../build/flamingo", args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("flamingo %s: %v: %s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(out)
+}
