@@ -88,8 +88,15 @@ async function loadModel() {
 
 function startLoading() {
   loading = loadModel();
-  loading.then(() => keepForOffline(), (error) => fail(error, startLoading));
+  loading.then(keepForOffline, (error) => {
+    loading = undefined; // the next picture tries again
+    fail(error, retry);
+  });
+}
+
+function retry() {
   if (picture) describe(picture.media, picture.name);
+  else startLoading();
 }
 
 // ---- what is known about model, device and storage ----------------------------------------------------------------
@@ -102,13 +109,7 @@ function showModel(info) {
   const licences = [...new Set((info.licences ?? []).map((licence) => licence.spdx))].join(', ');
   write('model', [info.name, `${format.count(info.parameters)} parameters`, format.bytes(info.bytes), info.dtype, licences].filter(Boolean).join(' · '));
   write('knows', knows[info.name] ?? '');
-  if (info.device === 'webgpu') showDevice('WebGPU', info.adapter, info.features);
-}
-
-function showDevice(name, adapter, features = []) {
-  const called = adapter?.description || [adapter?.vendor, adapter?.architecture].filter(Boolean).join(' ');
-  const useful = features.filter((feature) => /f16|subgroups|timestamp/.test(feature)).join(', ');
-  at('device').replaceChildren([name, called, useful].filter(Boolean).join(' · '));
+  showDevice(info).catch((error) => write('device', error.message));
 }
 
 const reasons = {
@@ -117,18 +118,24 @@ const reasons = {
   'limits-too-small': ['the graphics adapter is too small for this model', 'A smaller model would fit.'],
 };
 
-async function showProbe() {
-  const report = await probe(engine);
-  const wantsCPU = query.get('device') === 'cpu';
-  if (report.webgpu && !wantsCPU) {
-    showDevice(report.fallback ? 'WebGPU, emulated in software' : 'WebGPU', report.adapter, report.features);
+const probing = probe(engine);
+
+// showDevice tells what the browser offers and, once a model is loaded, what the model really runs on.
+async function showDevice(info) {
+  const report = await probing;
+  const asked = query.get('device') === 'cpu';
+  if (report.webgpu && !asked && info?.device !== 'cpu') {
+    const { description, vendor, architecture } = report.adapter;
+    const name = description || [vendor, architecture].filter(Boolean).join(' ');
+    const useful = report.features.filter((feature) => /f16|subgroups|timestamp/.test(feature)).join(', ');
+    write('device', [report.fallback ? 'WebGPU, emulated in software' : 'WebGPU', name, useful].filter(Boolean).join(' · '));
     return;
   }
-  const [why, fix] = wantsCPU ? ['as asked for in the address', ''] : reasons[report.reason] ?? ['WebGPU is not usable here', ''];
-  const detail = document.createElement('span');
-  detail.className = 'note';
-  detail.textContent = sentence(fix);
-  at('device').replaceChildren(`CPU (WebAssembly): ${why}. `, detail);
+  const [why, fix] = asked ? ['as the address of this page asks', ''] : reasons[report.reason] ?? ['WebGPU is not usable here', ''];
+  const note = document.createElement('span');
+  note.className = 'note';
+  note.textContent = sentence(fix);
+  at('device').replaceChildren(`CPU (WebAssembly): ${why}. `, note);
 }
 
 async function showCached() {
@@ -166,7 +173,10 @@ function preview(media, name) {
     show('empty', true);
   };
   image.alt = name;
-  image.src = typeof media === 'string' ? media : URL.createObjectURL(media);
+  // The page's CSP shows no picture of another site, only what has been read.
+  if (typeof media !== 'string') image.src = URL.createObjectURL(media);
+  else if (/^https?:/.test(media)) image.onerror();
+  else image.src = media;
   write('picture-name', name);
   for (const button of document.querySelectorAll('#samples button')) {
     button.setAttribute('aria-pressed', String(button.dataset.src === media));
@@ -184,15 +194,10 @@ async function describe(media, name) {
   for (const id of ['copy', 'alt', 'snippet-box', 'timings']) show(id, false);
   at('alt').setAttribute('aria-expanded', 'false');
 
+  if (!loading) startLoading();
   if (document.documentElement.dataset.state === 'loading') write('status', 'The picture waits for the model.');
-  let flamingo;
-  try {
-    flamingo = await loading;
-  } catch (error) {
-    // Shown by startLoading already; shown again here because choosing a picture has cleared it.
-    return fail(error, startLoading);
-  }
-  if (mine !== turn) return;
+  const flamingo = await loading.catch(() => undefined); // startLoading shows the error
+  if (!flamingo || mine !== turn) return;
 
   setState('running');
   write('status', 'Looking…');
@@ -211,7 +216,8 @@ async function describe(media, name) {
       offerText();
     } else {
       const gone = ['internal', 'device-lost', 'out-of-memory'].includes(error.code);
-      fail(error, gone ? startLoading : undefined);
+      if (gone) loading = undefined;
+      fail(error, gone ? retry : undefined);
     }
   } finally {
     if (mine === turn) {
@@ -344,5 +350,5 @@ at('clear-cache').onclick = async () => {
 };
 
 showSamples().catch((error) => console.warn('no samples:', error.message));
-showProbe().catch((error) => write('device', error.message));
+showDevice().catch((error) => write('device', error.message));
 startLoading();

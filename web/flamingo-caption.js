@@ -20,8 +20,8 @@ styles.replaceSync(`
   img { display: block; max-width: 100%; height: auto; border-radius: .75rem; margin-bottom: .6rem; }
   button { min-height: 2.75rem; padding: .4rem 1.1rem; font: inherit; font-weight: 600; color: var(--flamingo-accent); background: none; border: 1.5px solid; border-radius: 99rem; cursor: pointer; }
   button:focus-visible { outline: 3px solid var(--flamingo-accent); outline-offset: 3px; }
-  progress { width: 100%; accent-color: var(--flamingo-accent); }
-  p { margin: .3rem 0; }
+  progress { width: 100%; max-width: 24rem; display: block; accent-color: var(--flamingo-accent); }
+  p, [part=stop] { margin: .3rem 0; }
   [part=result] { font-size: 1.15em; }
   .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 `);
@@ -181,7 +181,7 @@ export class FlamingoCaption extends HTMLElement {
     } catch (error) {
       if (error.code === 'internal' || error.code === 'device-lost') this.#engine?.forget();
       if (this.#run === mine) {
-        this.#error.write(`${error.message} ${error.hint ?? ''}`.trim());
+        this.#error.write(`${error.message}. ${error.hint ?? ''}`.trim());
         this.#show('error');
         this.#emit('error', { error });
       }

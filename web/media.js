@@ -118,7 +118,7 @@ async function fetchBlob(address, signal) {
       throw new FlamingoError('offline', `media: ${url.href.slice(0, 200)} cannot be fetched offline`, { hint: 'Use a picture from this device.', cause });
     }
     if (foreign) {
-      throw new FlamingoError('cors', `media: ${url.host} does not let this page read its picture`, {
+      throw new FlamingoError('cors', `media: the site ${url.host} does not let this page read its picture`, {
         hint: 'Download the picture and choose the file instead.', cause,
       });
     }

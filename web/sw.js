@@ -8,7 +8,7 @@
 // worker never gets the wasm_exec.js of one build and the flamingo.wasm of another.
 
 const shell = [
-  './', './demo.css', './demo.js', './embed.html', './icon.svg', './manifest.webmanifest', './format.js',
+  './', './demo.css', './demo.js', './embed.html', './icon.svg', './picture.svg', './manifest.webmanifest', './format.js',
   './flamingo.js', './flamingo-caption.js', './connection.js', './errors.js', './guard.js', './media.js', './options.js',
   './protocol.js', './rate.js', './run.js', './sniff.js', './worker.js', './engine.js', './gpu.js', './wasm_exec.js',
   './flamingo.wasm',
@@ -47,7 +47,10 @@ async function makeSet() {
   if (samples) files.push(samples);
 
   const name = prefix + (await signature(files));
-  if (name === (await currentSet())) return name;
+  if (name === (await currentSet())) {
+    for (const [, response] of files) response.body?.cancel().catch(() => {});
+    return name;
+  }
   const set = await caches.open(name);
   await Promise.all(files.map(([url, response]) => set.put(url, response)));
   await (await caches.open('flamingo-shell')).put(pointer, new Response(name));
