@@ -16,6 +16,8 @@ func TestNFC(t *testing.T) {
 		{"composes twice", "a\u0323\u0302", "\u1ead"},
 		{"orders marks", "a\u0302\u0323", "\u1ead"},
 		{"blocked by the same class", "a\u0300\u0301", "\u00e0\u0301"},
+		{"blocked by a mark that stays", "a\u0305\u0301", "a\u0305\u0301"},
+		{"not blocked by a lower class", "a\u0316\u0301", "\u00e1\u0316"},
 		{"singleton", "\u212b\u2126", "\u00c5\u03a9"},
 		{"excluded", "\u0958", "\u0915\u093c"},
 		{"starts with a mark", "\u0344", "\u0308\u0301"},

@@ -48,12 +48,7 @@ func normalizers(raw json.RawMessage, depth int) (list []normalizer, growth int,
 		if len(c.Prepend) > maxPrepend {
 			return nil, 0, fmt.Errorf("tokenizer: normalizer Prepend: got %d bytes, want at most %d: check the file", len(c.Prepend), maxPrepend)
 		}
-		return []normalizer{func(s string) string {
-			if s == "" {
-				return s
-			}
-			return c.Prepend + s
-		}}, 1, nil
+		return []normalizer{func(s string) string { return c.Prepend + s }}, 1, nil
 	case "Replace":
 		old, new, growth, err := replacement(where, raw)
 		return []normalizer{func(s string) string { return strings.ReplaceAll(s, old, new) }}, growth, err

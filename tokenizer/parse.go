@@ -30,7 +30,7 @@ type addedJSON struct {
 	SingleWord bool   `json:"single_word"`
 	LStrip     bool   `json:"lstrip"`
 	RStrip     bool   `json:"rstrip"`
-	Normalized *bool  `json:"normalized"`
+	Normalized bool   `json:"normalized"`
 	Special    bool   `json:"special"`
 }
 
@@ -73,11 +73,7 @@ func Parse(data []byte) (*Tokenizer, error) {
 	}
 	added := make([]addedToken, len(file.AddedTokens))
 	for i, a := range file.AddedTokens {
-		normalized := !a.Special
-		if a.Normalized != nil {
-			normalized = *a.Normalized
-		}
-		added[i] = addedToken{a.Content, a.ID, a.Special, normalized, a.SingleWord, a.LStrip, a.RStrip}
+		added[i] = addedToken{a.Content, a.ID, a.Special, a.Normalized, a.SingleWord, a.LStrip, a.RStrip}
 	}
 	if err := t.setAdded(added); err != nil {
 		return nil, err

@@ -117,20 +117,20 @@ func TestSmallParts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ids := []int32{0, 1, 2, 1, 0}
+		ids := []int32{0, 1, 0, 2, 1, 0, 0} // a b a ab b a a
 		if got, want := stream(tok, ids), tok.Decode(ids, false); got != want {
 			t.Errorf("%s: streamed %q, decoded %q", decoder, got, want)
 		}
 		return tok.Decode(ids, false)
 	}
 	for decoder, want := range map[string]string{
-		`null`: "a b ab b a",
+		`null`: "a b a ab b a a",
 		`{"type":"Strip","content":"a","start":1,"stop":1}`:                                                               "bbb",
-		`{"type":"Sequence","decoders":[{"type":"Fuse"},{"type":"Strip","content":"a","start":2,"stop":2}]}`:              "babb",
-		`{"type":"Sequence","decoders":[{"type":"Fuse"},{"type":"Replace","pattern":{"String":"a"},"content":"xy"}]}`:     "xybxybbxy",
-		`{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"ab"},"content":""},{"type":"ByteLevel"}]}`: "abba",
-		`{"type":"Metaspace","replacement":"a","add_prefix_space":true}`:                                                  "b bb ",
-		`{"type":"Metaspace","replacement":"a","add_prefix_space":false}`:                                                 " b bb ",
+		`{"type":"Sequence","decoders":[{"type":"Fuse"},{"type":"Strip","content":"a","start":2,"stop":2}]}`:              "baabb",
+		`{"type":"Sequence","decoders":[{"type":"Fuse"},{"type":"Replace","pattern":{"String":"a"},"content":"xy"}]}`:     "xybxyxybbxyxy",
+		`{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"ab"},"content":""},{"type":"ByteLevel"}]}`: "ababaa",
+		`{"type":"Metaspace","replacement":"a","add_prefix_space":true}`:                                                  "b  bb  ",
+		`{"type":"Metaspace","replacement":"a","add_prefix_space":false}`:                                                 " b  bb  ",
 	} {
 		if got := decode(decoder); got != want {
 			t.Errorf("%s: got %q, want %q", decoder, got, want)

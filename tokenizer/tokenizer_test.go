@@ -189,6 +189,20 @@ func TestDecoderFlush(t *testing.T) {
 	}
 }
 
+func TestDecoderStartsAgain(t *testing.T) {
+	tok := fixture(t, "sentencepiece")
+	d := tok.NewDecoder()
+	for range 2 {
+		var got strings.Builder
+		for _, id := range tok.Encode("hello world") {
+			got.WriteString(d.Next(id))
+		}
+		if got.WriteString(d.Flush()); got.String() != "hello world" {
+			t.Errorf("got %q, want \"hello world\"", got.String())
+		}
+	}
+}
+
 func TestCleanUp(t *testing.T) {
 	if got, want := CleanUp("I 'm here , is n't it ? Yes !"), "I'm here, isn't it? Yes!"; got != want {
 		t.Errorf("got %q, want %q", got, want)
