@@ -11,7 +11,7 @@ func TestWords(t *testing.T) {
 		text    string
 		want    []string
 	}{
-		{gpt2Pattern, "it's  12345!?\n\n x", []string{"it", "'s", " ", " 12345", "!?", "\n", "\n", " x"}},
+		{gpt2Pattern, "it's  12345!?\n\n x", []string{"it", "'s", " ", " 12345", "!?", "\n\n", " x"}},
 		{gpt2Pattern, "x'S  ", []string{"x", "'", "S", "  "}},
 		{llama3Pattern, "it'S  12345!?\n\n x", []string{"it", "'S", " ", " ", "123", "45", "!?\n\n", " x"}},
 		{llama3Pattern, "\tx \n \t\n  y", []string{"\tx", " \n \t\n", " ", " y"}},
