@@ -15,7 +15,7 @@ import (
 
 // HTTPSource fetches a model's files by range. Only simple requests are made, so that a server of
 // another origin needs no more than Access-Control-Allow-Origin. A server that ignores ranges is
-// read as a stream, as long as reads are asked for in rising order.
+// read as a stream.
 type HTTPSource struct {
 	// Stall is how long a connection may bring nothing before it is given up; 0 is 30 s.
 	Stall time.Duration

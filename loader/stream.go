@@ -5,25 +5,19 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 
 	"flamingo/tensor"
 )
 
 // stream reads a file whose server answers a range with the whole file. One connection is kept
-// across reads, which take turns in the order of their offsets; only a read of something that has
-// already gone by opens another.
+// across reads, which take turns; only a read of something that has long gone by opens another.
 type stream struct {
 	path string
-
-	mu      sync.Mutex
-	waiting []int64       // offsets of reads that have not ended
-	changed chan struct{} // closed when waiting shrinks
 
 	turn   chan struct{} // holds one token, with which the rest goes
 	conn   *connection
 	at     int64 // of the next byte of conn
-	behind []run // the last of what was skipped, for reads that come a little late
+	behind []run // the last of what was skipped, because parallel reads get their turns in any order
 }
 
 // run is bytes and their place in the file.
@@ -34,7 +28,8 @@ type run struct {
 
 func (r run) end() int64 { return r.at + int64(r.data.Len()) }
 
-// maxBehind is how many skipped bytes are kept.
+// maxBehind is how many skipped bytes are kept: four chunks of the usual length, the most that are
+// read at once.
 const maxBehind = 16 << 20
 
 func (s *HTTPSource) stream(path string, create bool) *stream {
@@ -42,7 +37,7 @@ func (s *HTTPSource) stream(path string, create bool) *stream {
 	defer s.mu.Unlock()
 	st := s.streams[path]
 	if st == nil && create {
-		st = &stream{path: path, changed: make(chan struct{}), turn: make(chan struct{}, 1)}
+		st = &stream{path: path, turn: make(chan struct{}, 1)}
 		st.turn <- struct{}{}
 		s.streams[path] = st
 	}
@@ -64,51 +59,13 @@ func (st *stream) offer(c *connection) {
 	}
 }
 
-// enter waits until no read of an earlier offset is waiting and no other is running.
-func (st *stream) enter(ctx context.Context, from int64) error {
-	st.mu.Lock()
-	st.waiting = append(st.waiting, from)
-	st.mu.Unlock()
-	for {
-		select {
-		case <-st.turn:
-		case <-ctx.Done():
-			st.leave(from)
-			return context.Cause(ctx)
-		}
-		st.mu.Lock()
-		first, changed := slices.Min(st.waiting), st.changed
-		st.mu.Unlock()
-		if first == from {
-			return nil
-		}
-		st.turn <- struct{}{}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			st.leave(from)
-			return context.Cause(ctx)
-		}
-	}
-}
-
-func (st *stream) leave(from int64) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	i := slices.Index(st.waiting, from)
-	st.waiting = slices.Delete(st.waiting, i, i+1)
-	close(st.changed)
-	st.changed = make(chan struct{})
-}
-
 func (st *stream) read(ctx context.Context, s *HTTPSource, from, to int64, got func(int)) (tensor.Bytes, error) {
-	if err := st.enter(ctx, from); err != nil {
-		return nil, err
+	select {
+	case <-st.turn:
+		defer func() { st.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	defer func() {
-		st.turn <- struct{}{}
-		st.leave(from)
-	}()
 	if data := st.recall(from, to); data != nil {
 		if got != nil {
 			got(data.Len())
@@ -145,7 +102,7 @@ func (st *stream) drop() {
 	st.conn, st.behind = nil, nil
 }
 
-// skip keeps what a read has passed over: the read before it may only have been slower to start.
+// skip keeps what a read has passed over, for the read of an earlier chunk that was slower to start.
 func (st *stream) skip(r run) {
 	st.behind = append(st.behind, r)
 	first := 0
