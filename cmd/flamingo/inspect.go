@@ -86,6 +86,9 @@ func inspect(ctx context.Context, location string) (*report, func(model.Entry) t
 		}
 		storage = func(e model.Entry) tensor.DType { return stored[e.Name] }
 	}
+	for _, name := range []string{"vision", "resampler", "xattn", "lm"} {
+		r.Parts = append(r.Parts, part{Name: name, Bytes: map[string]int{}})
+	}
 	r.Total = part{Name: "total", Bytes: map[string]int{}}
 	for _, e := range model.Spec(c) {
 		d := storage(e)
@@ -94,26 +97,23 @@ func inspect(ctx context.Context, location string) (*report, func(model.Entry) t
 			return nil, nil, err
 		}
 		r.Tensors = append(r.Tensors, row{e.Name, e.Shape, d, n})
-		name, _, _ := strings.Cut(e.Name, ".")
-		if err := r.part(name).add(e, n); err != nil {
-			return nil, nil, err
-		}
-		if err := r.Total.add(e, n); err != nil {
-			return nil, nil, err
+		for _, p := range r.within(e.Name) {
+			if err := p.add(e, n); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	return r, storage, nil
 }
 
-// part finds the sum of that name or begins it.
-func (r *report) part(name string) *part {
+// within lists the sums that a tensor belongs to.
+func (r *report) within(tensor string) []*part {
 	for i := range r.Parts {
-		if r.Parts[i].Name == name {
-			return &r.Parts[i]
+		if strings.HasPrefix(tensor, r.Parts[i].Name+".") {
+			return []*part{&r.Parts[i], &r.Total}
 		}
 	}
-	r.Parts = append(r.Parts, part{Name: name, Bytes: map[string]int{}})
-	return &r.Parts[len(r.Parts)-1]
+	return []*part{&r.Total}
 }
 
 // storages are the columns of the table of sizes.
@@ -207,7 +207,7 @@ func (r *report) write(p *program) error {
 		fmt.Fprintln(t, "name\tnone: a configuration without weights; storage is as of a conversion to q8")
 	}
 	for _, l := range r.Licences {
-		fmt.Fprintf(t, "licence\t%s: %s %s\n", l.Component, l.SPDX, l.URL)
+		fmt.Fprintf(t, "licence\t%s\n", strings.TrimSpace(fmt.Sprintf("%s: %s %s", l.Component, l.SPDX, l.URL)))
 	}
 	return t.Flush()
 }
