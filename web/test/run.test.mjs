@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { FlamingoError } from '../errors.js';
 import { Rate } from '../rate.js';
@@ -62,6 +63,7 @@ test('the caller signal aborts, before or during the run, and is let go after it
   const seen = {};
   const free = new AbortController();
   await new Run(speak(['a'], seen), free.signal);
+  assert.equal(getEventListeners(free.signal, 'abort').length, 0);
   free.abort();
   assert.ok(!seen.signal.aborted);
 });
