@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"flamingo/tensor"
 )
@@ -329,4 +331,31 @@ func TestFewChunksAreAlive(t *testing.T) {
 	if _, err := Load(t.Context(), LoadOptions{Manifest: m, Source: DirSource(dir), Parallel: 5}, nil); err == nil {
 		t.Error("Parallel 5 was accepted")
 	}
+}
+
+// silent is a source whose server takes the request and never answers.
+type silent struct{ Source }
+
+func (silent) Read(ctx context.Context, _ string, _, _ int64, _ func(int)) (tensor.Bytes, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+func TestStoredModelDoesNotWaitForASilentServer(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tiny")
+	writeModel(t, dir, 1)
+	store := openDir(t)
+	if _, err := (&visit{store: store, sink: newGatherer(t).sink}).run(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		f, err := FetchManifest(t.Context(), dir, FetchOptions{Source: silent{DirSource(dir)}, Store: store})
+		if err != nil || !f.FromCache || !strings.Contains(f.Notice, "no answer") {
+			t.Errorf("%+v, %v", f, err)
+		}
+		if d := time.Since(began); d != staleAfter {
+			t.Errorf("it took %v, want %v", d, staleAfter)
+		}
+	})
 }
