@@ -52,6 +52,5 @@ def expected(model, tokenizer, images, names, truths, path):
         ids = model.greedy(as_input([image]), nano.prompt_ids(tokenizer))[0]
         records.append({"file": name, "truth": truth, "caption": tokenizer.decode(ids), "ids": ids})
     with open(path, "w", encoding="utf-8") as f:
-        json.dump(records, f, indent=1)
-        f.write("\n")
+        f.write("[\n" + ",\n".join(json.dumps(r) for r in records) + "\n]\n")
     return sum(r["caption"] == r["truth"] and r["ids"][-1] == bpe.EOC for r in records)

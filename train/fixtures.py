@@ -65,6 +65,5 @@ def write(model, tokenizer, root):
         image.save(os.path.join(folder, name), optimize=True)
         listed.append({"file": name, "alt": alt})
     with open(os.path.join(folder, "samples.json"), "w", encoding="utf-8") as f:
-        json.dump(listed, f, indent=1)
-        f.write("\n")
+        f.write("[\n" + ",\n".join(json.dumps(r) for r in listed) + "\n]\n")
     return right
