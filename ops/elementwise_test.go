@@ -23,7 +23,7 @@ func init() {
 		addRows(row{
 			op: &activate, name: a.String(),
 			inputs: func(r *random) []tensor.Tensor {
-				return []tensor.Tensor{steps(4001, 1), steps(1001, 8), tensor.FromF32([]float32{-1e4, -100, -50, -0.0, 0, 50, 100}, 7)}
+				return []tensor.Tensor{steps(4001, 1.5), steps(1001, 8), tensor.FromF32([]float32{-1e4, -100, -50, -0.0, 0, 50, 100}, 7)}
 			},
 			record: func(p *gpu.Pass, in []gpu.Tensor) []gpu.Tensor {
 				return []gpu.Tensor{Activate(p, in[0], a, 1.25), Activate(p, in[1], a, 1), Activate(p, in[2], a, 1)}
