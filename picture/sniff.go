@@ -51,7 +51,7 @@ var others = []struct {
 	{regexp.MustCompile(`(?s)^%PDF`), "a PDF document; render a page of it to PNG"},
 	{regexp.MustCompile(`(?s)^PK\x03\x04`), "a ZIP archive or an office document; give the pictures in it"},
 	{regexp.MustCompile(`(?s)^(....ftyp|\x1a\x45\x{df}\x{a3})`), "a video; save one of its frames as PNG"},
-	{regexp.MustCompile(`(?is)^(\x{ef}\x{bb}\x{bf})?\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*|<!doctype svg[^>]*>\s*)*<svg[\s>]`), "an SVG drawing; render it to PNG first"},
+	{regexp.MustCompile(`(?is)^(\x{ef}\x{bb}\x{bf})?\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*|<!doctype svg[^>]*>\s*)*<svg[\s/>]`), "an SVG drawing; render it to PNG first"},
 	{regexp.MustCompile(`(?is)^\s*<(!doctype html|html)`), "a web page; download the picture itself"},
 }
 

@@ -116,7 +116,7 @@ func TestLoadFailsCleanly(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		spoil func(t *testing.T, dir string, s *counted)
-		info  gpu.Info
+		info  limits
 		is    error
 		code  string
 		part  string
@@ -134,8 +134,8 @@ func TestLoadFailsCleanly(t *testing.T) {
 		{name: "a configuration of absurd size", spoil: func(t *testing.T, dir string, _ *counted) {
 			edit(t, filepath.Join(dir, loader.ManifestName), `"vocab":320`, `"vocab":2000000000`)
 		}, is: model.ErrConfig, code: "unsupported-model", part: "lm.vocab is 2000000000", reads: 1},
-		{name: "buffers too small", info: gpu.Info{MaxBuffer: 1000}, is: gpu.ErrLimits, code: "limits-too-small", part: "at most 1000 in one buffer", reads: 1},
-		{name: "bindings too small", info: gpu.Info{MaxBinding: 1000}, is: gpu.ErrLimits, code: "limits-too-small", part: "at most 1000 in one binding", reads: 1},
+		{name: "buffers too small", info: limits{buffer: 1000}, is: gpu.ErrLimits, code: "limits-too-small", part: "at most 1000 in one buffer", reads: 1},
+		{name: "bindings too small", info: limits{binding: 1000}, is: gpu.ErrLimits, code: "limits-too-small", part: "at most 1000 in one binding", reads: 1},
 		{name: "another tokenizer", spoil: func(t *testing.T, dir string, _ *counted) {
 			edit(t, filepath.Join(dir, "tokenizer.json"), `"version":"1.0"`, `"version":"2.0"`)
 		}, is: loader.ErrIntegrity, code: "integrity", part: "tokenizer.json", reads: 2},
@@ -152,6 +152,7 @@ func TestLoadFailsCleanly(t *testing.T) {
 		}, is: loader.ErrIntegrity, code: "integrity", part: "model-00001", reads: 3},
 		{name: "weights that do not come", spoil: func(_ *testing.T, _ string, s *counted) { s.fail = "model-" },
 			is: loader.ErrNetwork, code: "network", part: "the disk is gone", reads: 3},
+		{name: "a device that is full", info: limits{allocations: 5}, is: gpu.ErrOutOfMemory, code: "out-of-memory", part: "no room", reads: 3},
 		{name: "wrong numbers", spoil: func(t *testing.T, dir string, _ *counted) {
 			edit(t, filepath.Join(dir, loader.ManifestName), `"logits":[`, `"logits":[9`)
 		}, code: "internal", part: "computes wrong numbers", reads: 3},
@@ -162,7 +163,7 @@ func TestLoadFailsCleanly(t *testing.T) {
 			if c.spoil != nil {
 				c.spoil(t, dir, source)
 			}
-			dev := limited{gpu.NewCPU(), c.info}
+			dev := &limited{gpu.NewCPU(), c.info}
 			l, err := Load(t.Context(), dev, Options{Location: dir, Source: source})
 			if err == nil || l != nil || (c.is != nil && !errors.Is(err, c.is)) || !strings.Contains(fmt.Sprint(err), c.part) {
 				t.Fatalf("got %v, %v; want %v that says %q", l, err, c.is, c.part)
@@ -181,16 +182,25 @@ func TestLoadFailsCleanly(t *testing.T) {
 	}
 }
 
-// limited is a device with other limits.
+// limited is a device with limits; 0 is none.
 type limited struct {
 	gpu.Device
-	info gpu.Info
+	limits
 }
 
-func (l limited) Info() gpu.Info {
+type limits struct{ buffer, binding, allocations int }
+
+func (l *limited) Info() gpu.Info {
 	i := l.Device.Info()
-	i.MaxBuffer, i.MaxBinding = l.info.MaxBuffer, l.info.MaxBinding
+	i.MaxBuffer, i.MaxBinding = l.buffer, l.binding
 	return i
+}
+
+func (l *limited) Alloc(size int, label string) (gpu.Buffer, error) {
+	if l.allocations--; l.allocations == 0 {
+		return nil, fmt.Errorf("%s: no room: %w", label, gpu.ErrOutOfMemory)
+	}
+	return l.Device.Alloc(size, label)
 }
 
 func TestLoadIsAborted(t *testing.T) {
