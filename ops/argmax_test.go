@@ -13,10 +13,11 @@ var inf = float32(math.Inf(1))
 var nan = float32(math.NaN())
 
 func init() {
-	for _, c := range []struct {
+	type input struct {
 		v, ring, step int
 		change        func(logits, bias []float32)
-	}{
+	}
+	inputs := []input{
 		{1, 1, 0, nil},
 		{3, 4, 3, nil},
 		{63, 4, 6, nil},
@@ -28,7 +29,12 @@ func init() {
 		{600, 3, 1, func(x, b []float32) { x[599] = nan }},
 		{600, 3, 1, func(x, b []float32) { x[0] = -inf }},
 		{600, 3, 1, func(x, b []float32) { x[300] = inf }},
-	} {
+	}
+	// At the edges of what a lane, and then one lane for several, looks through.
+	for _, at := range []int{15, 16, 63, 240, 255, 256, 271, 511} {
+		inputs = append(inputs, input{512, 5, at, func(x, _ []float32) { x[at] = 9 }})
+	}
+	for _, c := range inputs {
 		addRows(row{
 			op: &argmax, name: fmt.Sprintf("%d, ring of %d at %d", c.v, c.ring, c.step),
 			inputs: func(r *random) []tensor.Tensor {
