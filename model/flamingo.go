@@ -1,8 +1,6 @@
 package model
 
 import (
-	"fmt"
-
 	"flamingo/gpu"
 	"flamingo/tokenizer"
 )
@@ -47,9 +45,6 @@ func New(dev gpu.Device, c Config, tensors map[string]gpu.Tensor, tok *tokenizer
 	m := &Flamingo{Config: c, Tokenizer: tok, dev: dev, tensors: tensors, parts: newParts(w, c)}
 	if err := w.done(); err != nil {
 		return nil, err
-	}
-	if tok != nil && tok.VocabSize() > c.LM.Vocab {
-		return nil, fmt.Errorf("%w: the tokenizer has %d tokens, lm.vocab is %d", ErrConfig, tok.VocabSize(), c.LM.Vocab)
 	}
 	return m, nil
 }

@@ -15,11 +15,10 @@ import (
 
 // platform is what the binding's browser half lacks.
 type platform struct {
-	js      js.Value // the GPUDevice
-	glue    js.Value // globalThis.flamingoGPU, see web/gpu.js
-	lost    error    // why the device is gone
-	fault   error    // the first error outside any scope
-	release []js.Func
+	js    js.Value // the GPUDevice
+	glue  js.Value // globalThis.flamingoGPU, see web/gpu.js
+	lost  error    // why the device is gone
+	fault error    // the first error outside any scope
 }
 
 type programPlatform struct{ js js.Value }
@@ -126,13 +125,16 @@ func describe(adapter, dev js.Value, features []string) gpu.Info {
 // watch keeps device loss and stray errors, which no call would report otherwise.
 func (d *device) watch() {
 	p := &d.platform
-	lost := js.FuncOf(func(_ js.Value, args []js.Value) any {
-		if p.lost == nil && !d.closed {
+	var lost, fault js.Func
+	lost = js.FuncOf(func(_ js.Value, args []js.Value) any {
+		lost.Release() // not before: closing the device calls it too
+		fault.Release()
+		if !d.closed {
 			p.lost = fmt.Errorf("webgpu: %w (%s): %s", gpu.ErrDeviceLost, args[0].Get("reason").String(), args[0].Get("message").String())
 		}
 		return nil
 	})
-	fault := js.FuncOf(func(_ js.Value, args []js.Value) any {
+	fault = js.FuncOf(func(_ js.Value, args []js.Value) any {
 		if p.fault == nil {
 			p.fault = fmt.Errorf("webgpu: %s", args[0].Get("error").Get("message").String())
 		}
@@ -140,7 +142,6 @@ func (d *device) watch() {
 	})
 	p.js.Get("lost").Call("then", lost)
 	p.js.Call("addEventListener", "uncapturederror", fault)
-	p.release = []js.Func{lost, fault}
 }
 
 func (d *device) failure() error {
@@ -282,9 +283,6 @@ func (p *program) drop() { p.platform.js = js.Undefined() }
 
 func (d *device) shut() {
 	d.platform.js.Call("destroy")
-	for _, f := range d.platform.release {
-		f.Release()
-	}
 }
 
 // Await waits for a promise. A rejection is an error that carries the reason's text; the end of
