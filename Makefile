@@ -11,8 +11,8 @@ export GOFLAGS += -buildvcs=false
 
 JS       := GOOS=js GOARCH=wasm
 WASMRUN  := $(CURDIR)/build/wasmrun
-JS_PKGS  := ./tensor ./tokenizer ./shaders ./gpu/... ./ops ./model ./loader ./wasm
-GPU_PKGS := ./gpu/... ./ops ./model
+JS_PKGS  := ./tensor ./tokenizer ./shaders ./gpu/... ./ops ./model ./convert ./loader ./runtime ./wasm
+GPU_PKGS := ./gpu/... ./ops ./model ./convert
 LAVAPIPE := ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -42,8 +42,8 @@ test-web: build/wasmrun ## the same tests compiled to wasm, in headless Chromium
 	FLAMINGO_DEVICE=webgpu $(JS) go test -exec $(WASMRUN) $(JS_PKGS) ./tools/wasmrun
 
 e2e: ## the built page in headless Chromium; after a change to web/ or wasm/
-	go build -o build/serve .
-	go test -count=1 -tags e2e ./e2e
+	go build -o build/serve . && go build -o build/flamingo ./cmd/flamingo
+	go test -count=1 -timeout 30m -tags e2e ./e2e
 
 size: ## what a visitor downloads, against the budget; after adding a dependency
 	@go run ./tools/precompress -budget $(BUDGET) web/flamingo.wasm web/*.js
@@ -57,8 +57,9 @@ lint: ## gofmt and vet, native and js; seconds
 	CGO_ENABLED=0 go vet ./... && go vet -tags e2e ./e2e
 	$(JS) go vet $(JS_PKGS) ./tools/wasmrun
 
-train-nano: ## train the built-in model again (PyTorch, tens of minutes)
-	python3 train/train_nano.py --out build/nano
+train-nano: ## train the built-in model again, with its fixtures (PyTorch, tens of minutes)
+	python3 train/train_nano.py --out build/nano --fixtures .
+	go run ./cmd/flamingo convert native testdata/nano --dtype q8 --name nano --licence MIT --replace -o models/nano
 
 deps: ## install what the tests need besides Go: browser, Vulkan driver, C compiler (Debian packages)
 	@need=""; \
