@@ -43,16 +43,13 @@ func straight(img image.Image) func(x, y int) color.NRGBA {
 			}
 		}
 	case *image.YCbCr:
-		return func(x, y int) color.NRGBA {
-			i, j := m.YOffset(x, y), m.COffset(x, y)
-			r, g, b := color.YCbCrToRGB(m.Y[i], m.Cb[j], m.Cr[j])
-			return color.NRGBA{r, g, b, 255}
-		}
+		return yuv(m)
 	case *image.NYCbCrA:
+		opaque := yuv(&m.YCbCr)
 		return func(x, y int) color.NRGBA {
-			c := m.NYCbCrAAt(x, y)
-			r, g, b := color.YCbCrToRGB(c.Y, c.Cb, c.Cr)
-			return color.NRGBA{r, g, b, c.A}
+			c := opaque(x, y)
+			c.A = m.A[m.AOffset(x, y)]
+			return c
 		}
 	case *image.Gray:
 		return func(x, y int) color.NRGBA {

@@ -95,7 +95,7 @@ func decodeJPEG(r io.Reader) (image.Image, error) {
 	return img, err
 }
 
-// decodeWebP names what the decoder only calls invalid.
+// decodeWebP names what the decoder only calls invalid, and mends the colours of lossy pictures.
 func decodeWebP(r io.Reader) (image.Image, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -105,5 +105,12 @@ func decodeWebP(r io.Reader) (image.Image, error) {
 	if len(data) > flags && string(data[12:16]) == "VP8X" && data[flags]&animation != 0 {
 		return nil, errors.New("it is animated")
 	}
-	return webp.Decode(bytes.NewReader(data))
+	img, err := webp.Decode(bytes.NewReader(data))
+	switch m := img.(type) {
+	case *image.YCbCr:
+		fullRange(m)
+	case *image.NYCbCrA:
+		fullRange(&m.YCbCr)
+	}
+	return img, err
 }
