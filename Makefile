@@ -17,7 +17,7 @@ LAVAPIPE := ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .NOTPARALLEL: # go uses all cores by itself, and tests need what comes before them
-.PHONY: build demo serve test test-go test-gpu test-web e2e size bench lint train-nano deps clean help
+.PHONY: build demo serve test test-go test-gpu test-web e2e large size bench lint train-nano deps clean help
 
 build: ## compile web/flamingo.wasm, copy wasm_exec.js, compress them, print the sizes (the default)
 	$(JS) go build -trimpath -ldflags="-s -w" -o web/flamingo.wasm ./wasm
@@ -44,6 +44,10 @@ test-web: build/wasmrun ## the same tests compiled to wasm, in headless Chromium
 e2e: ## the built page in headless Chromium; after a change to web/ or wasm/
 	go build -o build/serve . && go build -o build/flamingo ./cmd/flamingo
 	go test -count=1 -timeout 30m -tags e2e ./e2e
+
+large: ## load a generated 300 MB model in Chromium and print its memory; after a change to loading
+	go build -o build/serve . && go build -o build/flamingo ./cmd/flamingo
+	FLAMINGO_LARGE=1 go test -count=1 -timeout 30m -tags e2e -run TestLargeModel ./e2e -v
 
 size: ## what a visitor downloads, against the budget; after adding a dependency
 	@go run ./tools/precompress -budget $(BUDGET) web/flamingo.wasm web/*.js

@@ -33,6 +33,7 @@ type commands struct {
 	Caption captionCommand `cmd:"" help:"Describe pictures."`
 	Inspect inspectCommand `cmd:"" help:"Show a model's tensors, sizes and needs."`
 	Convert convertCommand `cmd:"" help:"Make a model out of a checkpoint."`
+	Synth   synthCommand   `cmd:"" help:"Make a model of random weights, to try what its size costs."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
