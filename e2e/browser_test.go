@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -81,11 +83,14 @@ func startBrowser(t *testing.T, flags ...string) *Browser {
 	return b
 }
 
-// Outside gives the hosts that anything in the browser tried to reach, besides loopback.
+// own are the hosts that Chromium reaches for by itself, whatever page is open.
+var own = regexp.MustCompile(`\.(google|googleapis)\.com(:443)?$`)
+
+// Outside gives the hosts that a page or its workers tried to reach, besides loopback.
 func (b *Browser) Outside() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]string(nil), b.outside...)
+	return slices.DeleteFunc(slices.Clone(b.outside), own.MatchString)
 }
 
 // CrashGPU kills the GPU process: every WebGPU device is lost.
