@@ -62,7 +62,7 @@ func TestCaptionForms(t *testing.T) {
 	// What streams to a terminal is the same text.
 	var live bytes.Buffer
 	p := &program{in: strings.NewReader(""), out: &live, err: io.Discard, liveOut: true}
-	if status := p.run(t.Context(), append(args, a)); status != statusOK || live.String() != captions[a]+"\n" {
+	if status := p.run(t.Context(), append(args, "--device", "cpu", a)); status != statusOK || live.String() != captions[a]+"\n" {
 		t.Errorf("terminal: status %d, %q, want %q", status, live.String(), captions[a])
 	}
 }

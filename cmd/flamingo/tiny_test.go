@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,11 +22,15 @@ import (
 	"flamingo/tokenizer"
 )
 
-// flamingo runs the command and returns its status and what it wrote.
+// flamingo runs the command and returns its status and what it wrote. It computes on the CPU unless
+// args say otherwise: numbers then are the same everywhere.
 func flamingo(t *testing.T, in []byte, args ...string) (status int, out, errs string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	p := &program{in: bytes.NewReader(in), out: &stdout, err: &stderr}
+	if args[0] == "caption" && !slices.Contains(args, "--device") {
+		args = append(slices.Clone(args), "--device", "cpu")
+	}
 	status = p.run(t.Context(), args)
 	return status, stdout.String(), stderr.String()
 }
