@@ -21,10 +21,23 @@ var (
 		In:   matmul.In,
 		Out:  matmul.Out,
 		CPU:  matmulCPU,
+		Variants: []gpu.Variant{
+			{Suffix: "subgroups", Needs: []string{"subgroups"}},
+		},
 	}
 )
 
-type matmulParams struct{ M, N, K uint32 }
+type matmulParams struct {
+	M, N, K uint32
+	Act     Activation
+	Has     uint32 // which of the epilogue's tensors are set
+}
+
+const (
+	hasBias = 1 << iota
+	hasResidual
+	hasGate
+)
 
 // An Epilogue is what a matmul does to its product before storing it:
 // y = Residual + tanh(Gate)·Act(x·Wᵀ + Bias). Tensors that are not set are left out.
@@ -51,23 +64,19 @@ func Matmul(p *gpu.Pass, x, w gpu.Tensor, e Epilogue) gpu.Tensor {
 	}
 	wantF32(p, op, 0, x)
 	wantWeights(p, op, 1, w)
-	consts := gpu.Consts{
-		"W": w.DType.String(), "ACT": int(e.Act),
-		"BIAS": e.Bias.Valid(), "RESIDUAL": e.Residual.Valid(), "GATE": e.Gate.Valid(),
-	}
-	bias, residual, gate := x, x, x
+	bias, residual, gate, has := x, x, x, uint32(0)
 	if e.Bias.Valid() {
-		bias = e.Bias
+		bias, has = e.Bias, has|hasBias
 		p.Want(op, 2, bias, n)
 	}
 	if e.Residual.Valid() {
-		residual = e.Residual
+		residual, has = e.Residual, has|hasResidual
 		if residual.Dim(-1) != n || residual.Rows() != m {
 			p.Fail(op, "residual is %v, want %d rows of %d", residual.Shape, m, n)
 		}
 	}
 	if e.Gate.Valid() {
-		gate = e.Gate
+		gate, has = e.Gate, has|hasGate
 		p.Want(op, 4, gate, 1)
 	}
 	shape := append(tensor.Shape{}, x.Shape...)
@@ -75,15 +84,18 @@ func Matmul(p *gpu.Pass, x, w gpu.Tensor, e Epilogue) gpu.Tensor {
 		shape[len(shape)-1] = n
 	}
 	y := p.Tensor(shape...)
-	call := gpu.Call{Consts: consts, Params: matmulParams{uint32(m), uint32(n), uint32(k)}}
+	call := gpu.Call{
+		Consts: gpu.Consts{"W": w.DType.String()},
+		Params: matmulParams{uint32(m), uint32(n), uint32(k), e.Act, has},
+	}
 	if op == &matvec {
-		lanes := 8
+		lanes := 8 // or 32, as matvec_subgroups.wgsl counts on
 		if k >= 512 {
 			lanes = 32
 		}
-		consts["WG"], consts["LANES"], consts["ROWS"] = 64, lanes, 1
+		call.Consts["WG"], call.Consts["LANES"], call.Consts["ROWS"] = 64, lanes, 1
 		if m > 1 {
-			consts["ROWS"] = matvecRows
+			call.Consts["ROWS"] = matvecRows
 		}
 		call.Groups = [3]int{ceilDiv(n, 4*64/lanes)}
 	} else {
@@ -130,17 +142,16 @@ func matmulCPU(r *gpu.Run) {
 // epilogueCPU returns the function that stores one element of the product.
 func epilogueCPU(r *gpu.Run, n int) func(row, col int, v float64) {
 	bias, residual, y := r.F32(2), r.F32(3), r.F32(5)
-	act := Activation(r.Consts["ACT"].(int))
-	hasBias, hasResidual, gate := r.On("BIAS"), r.On("RESIDUAL"), 1.0
-	if r.On("GATE") {
+	p, gate := r.Params.(matmulParams), 1.0
+	if p.Has&hasGate != 0 {
 		gate = math.Tanh(float64(r.F32(4)[0]))
 	}
 	return func(row, col int, v float64) {
-		if hasBias {
+		if p.Has&hasBias != 0 {
 			v += float64(bias[col])
 		}
-		v = act.apply(v) * gate
-		if hasResidual {
+		v = p.Act.apply(v) * gate
+		if p.Has&hasResidual != 0 {
 			v += float64(residual[row*n+col])
 		}
 		y[row*n+col] = float32(v)

@@ -121,31 +121,50 @@ func (c *row) execute(t *testing.T, d gpu.Device, inputs []tensor.Tensor) []tens
 	return values
 }
 
+// TestOps holds every row's kernel, and each variant of it that the device offers, against the twin.
 func TestOps(t *testing.T) {
 	twin := gpu.NewCPU()
 	for i, c := range table {
 		t.Run(c.op.Name+"/"+c.name, func(t *testing.T) {
 			inputs := c.inputs(&random{rand.New(rand.NewPCG(7, uint64(i)))})
 			want := c.execute(t, twin, inputs)
-			got := c.execute(t, device, inputs)
-			for o := range want {
-				if got[o].DType == tensor.I32 {
-					for j, w := range want[o].I32() {
-						if g := got[o].I32()[j]; g != w {
-							t.Fatalf("output %d: element %d is %d, want %d", o, j, g, w)
-						}
-					}
-					continue
-				}
-				bound := c.rel
-				if bound == 0 {
-					bound = 2e-6
-				}
-				if d := tensor.Compare(got[o].F32(), want[o].F32()); !(d.MaxRel <= bound) && d.MaxAbs > 0 {
-					t.Errorf("output %d %v: %v; bound %g", o, got[o].Shape, d, bound)
+			eachKernel(c.op, func(kernel string) { c.compare(t, kernel, c.execute(t, device, inputs), want) })
+		})
+	}
+}
+
+// eachKernel calls f with op restricted to its base kernel, then to each variant for the device.
+func eachKernel(op *gpu.Op, f func(kernel string)) {
+	all := op.Variants
+	defer func() { op.Variants = all }()
+	op.Variants = nil
+	f(op.Name)
+	for _, v := range all {
+		if device.Info().Has(v.Needs...) {
+			op.Variants = []gpu.Variant{v}
+			f(op.Kernel(device.Info()))
+		}
+	}
+}
+
+func (c *row) compare(t *testing.T, kernel string, got, want []tensor.Tensor) {
+	t.Helper()
+	for o := range want {
+		if got[o].DType == tensor.I32 {
+			for j, w := range want[o].I32() {
+				if g := got[o].I32()[j]; g != w {
+					t.Fatalf("%s: output %d: element %d is %d, want %d", kernel, o, j, g, w)
 				}
 			}
-		})
+			continue
+		}
+		bound := c.rel
+		if bound == 0 {
+			bound = 2e-6
+		}
+		if d := tensor.Compare(got[o].F32(), want[o].F32()); !(d.MaxRel <= bound) && d.MaxAbs > 0 {
+			t.Errorf("%s: output %d %v: %v; bound %g", kernel, o, got[o].Shape, d, bound)
+		}
 	}
 }
 

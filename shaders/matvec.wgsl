@@ -1,19 +1,7 @@
 // y = epilogue(x * transpose(w)) for the 1 to 4 rows of x. LANES lanes share 4 rows of w and split
 // K among them; a workgroup of WG lanes computes 4 * WG / LANES columns of y.
-//! include lib/weight_$W.wgsl
-//! include lib/epilogue.wgsl
+//! include lib/matvec.wgsl
 
-struct Params { M: u32, N: u32, K: u32 }
-
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;        // [M, K / 4]
-@group(0) @binding(1) var<storage, read> w: array<u32>;          // [N, K]
-@group(0) @binding(2) var<storage, read> bias: array<f32>;       // [N]
-@group(0) @binding(3) var<storage, read> residual: array<f32>;   // [M, N]
-@group(0) @binding(4) var<storage, read> gate: array<f32>;       // [1]
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;    // [M, N]
-@group(1) @binding(0) var<uniform> p: Params;
-
-const TEAMS: u32 = WG / LANES;
 const PARTS: u32 = ROWS * 4u * WG;
 var<workgroup> parts: array<f32, PARTS>; // [ROWS, 4, WG]
 
@@ -27,49 +15,18 @@ fn put(lane: u32, m: u32, v: vec4f) {
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let first = 4u * (wg.x * TEAMS + lane / LANES);
-  let last = p.N - 1u;
-  let n0 = min(first, last);
-  let n1 = min(first + 1u, last);
-  let n2 = min(first + 2u, last);
-  let n3 = min(first + 3u, last);
-  let columns = p.K / 4u;
-  let x1 = columns * min(1u, p.M - 1u);
-  let x2 = columns * min(2u, p.M - 1u);
-  let x3 = columns * min(3u, p.M - 1u);
-  var s0: vec4f = vec4f(0.0);
-  var s1: vec4f = vec4f(0.0);
-  var s2: vec4f = vec4f(0.0);
-  var s3: vec4f = vec4f(0.0);
-  for (var c: u32 = lane % LANES; c < columns; c += LANES) {
-    let a = w4(n0, c);
-    let b = w4(n1, c);
-    let d = w4(n2, c);
-    let e = w4(n3, c);
-    let v0 = x[c];
-    s0 += vec4f(dot(v0, a), dot(v0, b), dot(v0, d), dot(v0, e));
-    if (ROWS > 1u) {
-      let v1 = x[x1 + c];
-      let v2 = x[x2 + c];
-      let v3 = x[x3 + c];
-      s1 += vec4f(dot(v1, a), dot(v1, b), dot(v1, d), dot(v1, e));
-      s2 += vec4f(dot(v2, a), dot(v2, b), dot(v2, d), dot(v2, e));
-      s3 += vec4f(dot(v3, a), dot(v3, b), dot(v3, d), dot(v3, e));
-    }
-  }
-  put(lane, 0u, s0);
+  let s = products(wg.x, lane);
+  put(lane, 0u, s.s0);
   if (ROWS > 1u) {
-    put(lane, 1u, s1);
-    put(lane, 2u, s2);
-    put(lane, 3u, s3);
+    put(lane, 1u, s.s1);
+    put(lane, 2u, s.s2);
+    put(lane, 3u, s.s3);
   }
   workgroupBarrier();
   for (var o: u32 = lane; o < ROWS * 4u * TEAMS; o += WG) {
     let start = (o / TEAMS) * WG + (o % TEAMS) * LANES;
-    let m = o / (4u * TEAMS);
-    let n = 4u * (wg.x * TEAMS + o % TEAMS) + (o / TEAMS) % 4u;
     var sum: f32 = 0.0;
     for (var i: u32 = 0u; i < LANES; i++) { sum += parts[start + i]; }
-    if (m < p.M && n < p.N) { finish(m, n, sum); }
+    finish_output(wg.x, o, sum);
   }
 }

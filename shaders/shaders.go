@@ -53,7 +53,7 @@ func Source(name string, consts map[string]any) (string, []Line, error) {
 	if err := e.file(name + ".wgsl"); err != nil {
 		return "", nil, fmt.Errorf("shaders: %s: %w", name, err)
 	}
-	return e.code.String(), e.lines, nil
+	return e.head.String() + e.code.String(), append(e.headLines, e.lines...), nil
 }
 
 func declare(name string, value any) (string, error) {
@@ -87,7 +87,10 @@ type expander struct {
 	consts map[string]any
 	code   strings.Builder
 	lines  []Line
-	seen   map[string]bool
+	// Enable directives go in front of the consts, where WGSL wants them.
+	head      strings.Builder
+	headLines []Line
+	seen      map[string]bool
 }
 
 func (e *expander) emit(text string, from Line) {
@@ -96,7 +99,10 @@ func (e *expander) emit(text string, from Line) {
 	e.lines = append(e.lines, from)
 }
 
-const include = "//! include "
+const (
+	include = "//! include "
+	enable  = "enable "
+)
 
 func (e *expander) file(name string) error {
 	if e.seen[name] {
@@ -108,6 +114,11 @@ func (e *expander) file(name string) error {
 		return fmt.Errorf("no file %s", name)
 	}
 	for i, line := range strings.Split(strings.TrimRight(string(text), "\n"), "\n") {
+		if strings.HasPrefix(line, enable) {
+			e.head.WriteString(line + "\n")
+			e.headLines = append(e.headLines, Line{name, i + 1})
+			continue
+		}
 		path, ok := strings.CutPrefix(line, include)
 		if !ok {
 			e.emit(line, Line{name, i + 1})
