@@ -35,7 +35,11 @@ func Upload(d Device, label string, v tensor.Tensor) (Tensor, error) {
 	if err != nil {
 		return Tensor{}, err
 	}
-	return t, t.Write(d, 0, tensor.GoBytes(v.Data))
+	if err := t.Write(d, 0, tensor.GoBytes(v.Data)); err != nil {
+		t.Free(d)
+		return Tensor{}, err
+	}
+	return t, nil
 }
 
 // Write copies bytes into the tensor from the given byte offset on.

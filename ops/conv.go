@@ -22,6 +22,7 @@ type convParams struct {
 	In, N, K          uint32 // channels of x, channels of y, columns of w
 	GroupIn, GroupOut uint32 // channels of one group of x and of y
 	Quads             uint32 // of four pixels in one row of y
+	Act               Activation
 }
 
 // Conv2D returns Act(conv(x) + bias) with TensorFlow's SAME padding: x [H, W, C] f32 and
@@ -53,13 +54,13 @@ func Conv2D(p *gpu.Pass, x, w, bias gpu.Tensor, c Conv) gpu.Tensor {
 	}
 	y := p.Tensor(oh, ow, out)
 	p.Run(op, gpu.Call{
-		Consts: gpu.Consts{"W": w.DType.String(), "ACT": int(c.Act), "WX": wx, "WY": 64 / wx},
+		Consts: gpu.Consts{"W": w.DType.String(), "WX": wx, "WY": 64 / wx},
 		Params: convParams{
 			H: uint32(h), W: uint32(width), OH: uint32(oh), OW: uint32(ow),
 			Kernel: uint32(c.Kernel), Stride: uint32(c.Stride),
 			Top: samePadding(h, c), Left: samePadding(width, c),
 			In: uint32(channels), N: uint32(out), K: uint32(w.Dim(1)),
-			GroupIn: uint32(in), GroupOut: uint32(out / c.Groups), Quads: uint32(quads),
+			GroupIn: uint32(in), GroupOut: uint32(out / c.Groups), Quads: uint32(quads), Act: c.Act,
 		},
 		Groups: [3]int{ceilDiv(ceilDiv(out, 4), wx), ceilDiv(quads*oh, 64/wx)},
 	}, x, w, bias, y)
@@ -75,7 +76,7 @@ func samePadding(n int, c Conv) uint32 {
 func conv2DCPU(r *gpu.Run) {
 	p := r.Params.(convParams)
 	x, bias, y := r.F32(0), r.F32(2), r.F32(3)
-	act := Activation(r.Consts["ACT"].(int))
+	act := p.Act
 	n, k, groupIn, groupOut := int(p.N), int(p.K), int(p.GroupIn), int(p.GroupOut)
 	rows := make([][4][]float64, 0, n/4+n/groupOut)
 	for g := 0; g < n; g += groupOut {

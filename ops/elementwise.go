@@ -48,6 +48,7 @@ var (
 type activateParams struct {
 	N, Width uint32
 	Scale    float32
+	Act      Activation
 }
 
 // Activate returns scale·act(x), elementwise.
@@ -56,8 +57,8 @@ func Activate(p *gpu.Pass, x gpu.Tensor, act Activation, scale float32) gpu.Tens
 	y := p.Tensor(x.Shape...)
 	groups, width := elementGroups(x.Shape.Len())
 	p.Run(&activate, gpu.Call{
-		Consts: gpu.Consts{"WG": elementWG, "ACT": int(act)},
-		Params: activateParams{uint32(x.Shape.Len()), width, scale},
+		Consts: gpu.Consts{"WG": elementWG},
+		Params: activateParams{uint32(x.Shape.Len()), width, scale, act},
 		Groups: groups,
 	}, x, y)
 	return y
@@ -65,9 +66,9 @@ func Activate(p *gpu.Pass, x gpu.Tensor, act Activation, scale float32) gpu.Tens
 
 func activateCPU(r *gpu.Run) {
 	x, y := r.F32(0), r.F32(1)
-	act, scale := Activation(r.Consts["ACT"].(int)), float64(r.Params.(activateParams).Scale)
+	p := r.Params.(activateParams)
 	for i, v := range x {
-		y[i] = float32(scale * act.apply(float64(v)))
+		y[i] = float32(float64(p.Scale) * p.Act.apply(float64(v)))
 	}
 }
 
@@ -184,7 +185,7 @@ func SwiGLU(p *gpu.Pass, x gpu.Tensor) gpu.Tensor {
 	y := p.Tensor(shape...)
 	groups, width := elementGroups(shape.Len())
 	p.Run(&swiGLU, gpu.Call{
-		Consts: gpu.Consts{"WG": elementWG, "ACT": int(SiLU)},
+		Consts: gpu.Consts{"WG": elementWG},
 		Params: swiGLUParams{uint32(shape.Len()), width, uint32(h)},
 		Groups: groups,
 	}, x, y)

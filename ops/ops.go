@@ -7,7 +7,7 @@ import "fmt"
 
 // An Activation is applied elementwise, mostly as the epilogue of another op. The numbers are
 // those of shaders/lib/activation.wgsl.
-type Activation int
+type Activation uint32
 
 const (
 	Identity    Activation = iota

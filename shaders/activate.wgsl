@@ -1,7 +1,7 @@
 // y = scale * act(x). A thread computes one element.
 //! include lib/activation.wgsl
 
-struct Params { N: u32, width: u32, scale: f32 }
+struct Params { N: u32, width: u32, scale: f32, act: u32 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [N]
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;  // [N]
@@ -10,5 +10,5 @@ struct Params { N: u32, width: u32, scale: f32 }
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.y * p.width + id.x;
-  if (i < p.N) { y[i] = p.scale * activate(x[i]); }
+  if (i < p.N) { y[i] = p.scale * activate(x[i], p.act); }
 }

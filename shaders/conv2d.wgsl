@@ -9,7 +9,7 @@ struct Params {
   top: u32, left: u32,
   C: u32, N: u32, K: u32,
   group_in: u32, group_out: u32,
-  quads: u32,
+  quads: u32, act: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;      // [H, W, C / 4]
@@ -17,15 +17,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> bias: array<f32>;     // [N]
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [OH, OW, N]
 @group(1) @binding(0) var<uniform> p: Params;
-
-fn finish4(pixel: u32, inside: bool, n: u32, v: vec4f) {
-  if (!inside) { return; }
-  let i = pixel * p.N + n;
-  y[i] = activate(v.x + bias[n]);
-  if (n + 1u < p.N) { y[i + 1u] = activate(v.y + bias[n + 1u]); }
-  if (n + 2u < p.N) { y[i + 2u] = activate(v.z + bias[n + 2u]); }
-  if (n + 3u < p.N) { y[i + 3u] = activate(v.w + bias[n + 3u]); }
-}
 
 @compute @workgroup_size(WX, WY)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -79,8 +70,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
   }
   let pixel = oy * p.OW + ox;
-  finish4(pixel, true, n, s0);
-  finish4(pixel + 1u, ox + 1u < p.OW, n, s1);
-  finish4(pixel + 2u, ox + 2u < p.OW, n, s2);
-  finish4(pixel + 3u, ox + 3u < p.OW, n, s3);
+  for (var o: u32 = 0u; o < 16u; o++) {
+    var v: vec4f = s0;
+    if (o >= 12u) { v = s3; } else if (o >= 8u) { v = s2; } else if (o >= 4u) { v = s1; }
+    let channel = n + o % 4u;
+    if (ox + o / 4u < p.OW && channel < p.N) {
+      y[(pixel + o / 4u) * p.N + channel] = activate(v[o % 4u] + bias[channel], p.act);
+    }
+  }
 }

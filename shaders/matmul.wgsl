@@ -3,23 +3,13 @@
 //! include lib/weight_$W.wgsl
 //! include lib/epilogue.wgsl
 
-struct Params { M: u32, N: u32, K: u32 }
-
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;        // [M, K / 4]
 @group(0) @binding(1) var<storage, read> w: array<u32>;          // [N, K]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;       // [N]
 @group(0) @binding(3) var<storage, read> residual: array<f32>;   // [M, N]
 @group(0) @binding(4) var<storage, read> gate: array<f32>;       // [1]
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;    // [M, N]
-@group(1) @binding(0) var<uniform> p: Params;
-
-fn finish4(m: u32, n: u32, v: vec4f) {
-  if (m >= p.M) { return; }
-  if (n < p.N) { finish(m, n, v.x); }
-  if (n + 1u < p.N) { finish(m, n + 1u, v.y); }
-  if (n + 2u < p.N) { finish(m, n + 2u, v.z); }
-  if (n + 3u < p.N) { finish(m, n + 3u, v.w); }
-}
+@group(1) @binding(0) var<uniform> p: MatmulParams;
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -52,8 +42,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     s2 += vec4f(dot(v2, a), dot(v2, b), dot(v2, d), dot(v2, e));
     s3 += vec4f(dot(v3, a), dot(v3, b), dot(v3, d), dot(v3, e));
   }
-  finish4(m, n, s0);
-  finish4(m + 1u, n, s1);
-  finish4(m + 2u, n, s2);
-  finish4(m + 3u, n, s3);
+  for (var o: u32 = 0u; o < 16u; o++) {
+    var v: vec4f = s0;
+    if (o >= 12u) { v = s3; } else if (o >= 8u) { v = s2; } else if (o >= 4u) { v = s1; }
+    if (m + o / 4u < p.M && n + o % 4u < p.N) { finish(m + o / 4u, n + o % 4u, v[o % 4u]); }
+  }
 }

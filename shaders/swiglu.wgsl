@@ -12,5 +12,5 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.y * p.width + id.x;
   if (i >= p.N) { return; }
   let start = (i / p.H) * 2u * p.H + i % p.H;
-  y[i] = activate(x[start]) * x[start + p.H];
+  y[i] = activate(x[start], 5u) * x[start + p.H];
 }

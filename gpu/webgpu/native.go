@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 
 	"github.com/cogentcore/webgpu/wgpu"
 
@@ -19,13 +20,14 @@ type platform struct{ adapter *wgpu.Adapter }
 
 type programPlatform struct{}
 
-func (d *device) open(context.Context) error {
+// instance is made once and without options: the binding leaves those uninitialised in part.
+var instance = sync.OnceValue(func() *wgpu.Instance {
 	wgpu.SetLogLevel(wgpu.LogLevelError)
-	// Without GL, whose probing prints to standard error on machines without a screen.
-	instance := wgpu.CreateInstance(&wgpu.InstanceDescriptor{
-		Backends: wgpu.InstanceBackendVulkan | wgpu.InstanceBackendMetal | wgpu.InstanceBackendDX12,
-	})
-	defer instance.Release()
+	return wgpu.CreateInstance(nil)
+})
+
+func (d *device) open(context.Context) error {
+	instance := instance()
 	adapter, err := instance.RequestAdapter(&wgpu.RequestAdapterOptions{PowerPreference: wgpu.PowerPreferenceHighPerformance})
 	if err != nil {
 		return fmt.Errorf("webgpu: %w: install a Vulkan driver (for a software one: mesa-vulkan-drivers)", gpu.ErrNoAdapter)

@@ -1,4 +1,5 @@
-// Activations by the numbers of ops.Activation. ACT is a const, so the rest folds away.
+// Activations by the numbers of ops.Activation. The number is an argument, since a pipeline for each
+// activation would cost more than the branch. Call it in one place, or compiling takes long.
 const SQRT_HALF: f32 = 0.70710678;
 
 // erf to 2e-7 absolute. Below 1 it is x times a polynomial in x * x, since one minus something near
@@ -15,17 +16,13 @@ fn erf(x: f32) -> f32 {
   return select(r, -r, x < 0.0);
 }
 
-fn activate(x: f32) -> f32 {
-  if (ACT == 1u) { return 0.5 * x * (1.0 + erf(x * SQRT_HALF)); }
-  if (ACT == 2u) { return 0.5 * x * (1.0 + tanh(clamp(0.79788456 * (x + 0.044715 * x * x * x), -20.0, 20.0))); }
-  if (ACT == 3u) { return x / (1.0 + exp(-1.702 * x)); }
-  if (ACT == 4u) { let r = max(x, 0.0); return r * r; }
-  if (ACT == 5u) { return x / (1.0 + exp(-x)); }
-  if (ACT == 6u) { return max(x, 0.0); }
-  if (ACT == 7u) { return 1.0 / (1.0 + exp(-x)); }
+fn activate(x: f32, act: u32) -> f32 {
+  if (act == 1u) { return 0.5 * x * (1.0 + erf(x * SQRT_HALF)); }
+  if (act == 2u) { return 0.5 * x * (1.0 + tanh(clamp(0.79788456 * (x + 0.044715 * x * x * x), -20.0, 20.0))); }
+  if (act == 3u) { return x / (1.0 + exp(-1.702 * x)); }
+  if (act == 4u) { let r = max(x, 0.0); return r * r; }
+  if (act == 5u) { return x / (1.0 + exp(-x)); }
+  if (act == 6u) { return max(x, 0.0); }
+  if (act == 7u) { return 1.0 / (1.0 + exp(-x)); }
   return x;
-}
-
-fn activate4(v: vec4f) -> vec4f {
-  return vec4f(activate(v.x), activate(v.y), activate(v.z), activate(v.w));
 }
