@@ -8,7 +8,7 @@ import (
 )
 
 // A Mode says which keys a query sees.
-type Mode int
+type Mode uint32
 
 const (
 	Full   Mode = iota // the first Keys rows
@@ -47,10 +47,17 @@ type attentionParams struct {
 	Capacity, Keys, Slopes uint32 // Slopes: Heads rounded up to a power of two
 	RotaryDims             uint32
 	Base, Scale            float32
+	Mode                   Mode
+	ALiBi                  uint32 // 1 when positions bias the scores
 }
 
-// attentionRows is how many pairs of a query and a head share the keys that a workgroup reads.
-const attentionRows = 4
+const (
+	// attentionRows is how many pairs of a query and a head share the keys that a workgroup reads.
+	attentionRows = 4
+	// fewRows is the number of pairs up to which each has a workgroup of its own. A prompt of some
+	// tokens then runs on the pipeline that decoding needs anyway.
+	fewRows = 8
+)
 
 // Attention is softmax(q·kᵀ/√HeadDim + bias)·v for queries q [T, ≥QOffset+Heads·HeadDim] over a
 // cache kv [capacity, 2·KVHeads·HeadDim] whose rows are keys, then values; the result is
@@ -91,15 +98,18 @@ func Attention(p *gpu.Pass, q, kv, index gpu.Tensor, o AttentionOptions) gpu.Ten
 	for slopes < o.Heads {
 		slopes *= 2
 	}
+	alibi := uint32(0)
+	if o.ALiBi {
+		alibi = 1
+	}
 	group := o.Heads / o.KVHeads
 	rows := attentionRows
-	if n := t * group; n <= 2 {
-		rows = n
+	if t*group <= fewRows {
+		rows = 1
 	}
 	p.Run(op, gpu.Call{
 		Consts: gpu.Consts{
-			"WG": 64, "HEAD_DIM": o.HeadDim, "ROWS": rows, "MODE": int(o.Mode),
-			"ALIBI": o.ALiBi, "ROTARY": o.RotaryDims > 0,
+			"WG": 64, "HEAD_DIM": o.HeadDim, "ROWS": rows, "ROTARY": o.RotaryDims > 0,
 		},
 		Params: attentionParams{
 			rotaryRatios(o.RotaryDims, o.RotaryBase),
@@ -107,6 +117,7 @@ func Attention(p *gpu.Pass, q, kv, index gpu.Tensor, o AttentionOptions) gpu.Ten
 			uint32(q.Dim(-1)), uint32(o.QOffset),
 			uint32(kv.Dim(0)), uint32(o.Keys), uint32(slopes),
 			uint32(o.RotaryDims), o.RotaryBase, float32(1 / math.Sqrt(float64(o.HeadDim))),
+			o.Mode, alibi,
 		},
 		Groups: [3]int{(t*group + rows - 1) / rows, o.KVHeads},
 	}, q, kv, index, y)
@@ -118,12 +129,10 @@ func attentionCPU(r *gpu.Run) {
 	q, kv, y := r.F32(0), r.F32(1), r.F32(3)
 	dim, heads, kvHeads := r.Consts["HEAD_DIM"].(int), int(p.Heads), int(p.KVHeads)
 	width := 2 * kvHeads * dim
-	mode := Mode(r.Consts["MODE"].(int))
-	alibi := r.On("ALIBI")
 	gpu.Parallel(int(p.T)*heads, func(i int) {
 		t, h := i/heads, i%heads
 		from, to, pos := 0, int(p.Keys), 0
-		switch mode {
+		switch p.Mode {
 		case Causal:
 			pos = int(r.I32(2)[StatePos]) + t
 			to = min(pos+1, int(p.Capacity))
@@ -144,7 +153,7 @@ func attentionCPU(r *gpu.Run) {
 			rotate(query[:p.RotaryDims], pos, p.Base)
 		}
 		slope := 0.0
-		if alibi {
+		if p.ALiBi == 1 {
 			slope = alibiSlope(h, heads, int(p.Slopes))
 		}
 		key := h / (heads / kvHeads) * dim

@@ -10,11 +10,12 @@ struct Params {
   q_width: u32, q_offset: u32,
   capacity: u32, keys: u32, slopes: u32,
   rotary_dims: u32, base: f32, scale: f32,
+  mode: u32, alibi: u32,
 }
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;       // [T, q_width]
 @group(0) @binding(1) var<storage, read> kv: array<vec4f>;      // [capacity, 2, kv_heads, HEAD_DIM]
-@group(0) @binding(2) var<storage, read> index: array<i32>;     // state, or [T], by MODE
+@group(0) @binding(2) var<storage, read> index: array<i32>;     // state, or [T], by mode
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [T, heads, HEAD_DIM]
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -35,8 +36,8 @@ var<workgroup> partials: array<vec4f, PARTIALS>;
 // The keys that query t sees, from one row of the cache up to before another.
 fn seen(t: u32) -> vec2u {
   if (t >= p.T) { return NOTHING; }
-  if (MODE == CAUSAL) { return vec2u(0u, min(u32(index[0]) + t + 1u, p.capacity)); }
-  if (MODE == MEDIA) {
+  if (p.mode == CAUSAL) { return vec2u(0u, min(u32(index[0]) + t + 1u, p.capacity)); }
+  if (p.mode == MEDIA) {
     let n = index[t];
     if (n < 1 || u32(n) > p.capacity / p.keys) { return NOTHING; }
     return vec2u(u32(n) - 1u, u32(n)) * p.keys;
@@ -99,7 +100,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
   let end = max(max(stop.x, stop.y), max(stop.z, stop.w));
   var slopes = vec4f(0.0, 0.0, 0.0, 0.0);
   var pos = vec4i(0, 0, 0, 0);
-  if (ALIBI) {
+  if (p.alibi == 1u) {
     slopes = vec4f(slope(hs.x), slope(hs.y), slope(hs.z), slope(hs.w));
     pos = vec4i(index[0]) + vec4i(ts);
   }
@@ -134,7 +135,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
         }
       }
       s = vec4f(sum4(d0), sum4(d1), sum4(d2), sum4(d3));
-      if (ALIBI) { s += slopes * vec4f(vec4i(i32(j)) - pos); }
+      if (p.alibi == 1u) { s += slopes * vec4f(vec4i(i32(j)) - pos); }
       s = select(vec4f(LOWEST, LOWEST, LOWEST, LOWEST), s, visible);
     }
     scores[lane] = s;

@@ -37,12 +37,18 @@ func toJS(err error) js.Value {
 		js.Global().Get("console").Call("error", message)
 		message, _, _ = strings.Cut(message, "\n") // the stack is for the console
 	}
+	hint := hints[code]
+	// A message that ends with a next step of its own knows better than the table.
+	if i := strings.LastIndex(message, "; "); i >= 0 && code != "internal" {
+		hint = strings.ToUpper(message[i+2:i+3]) + message[i+3:] + "."
+		message = message[:i]
+	}
 	e := js.Global().Get("Error").New(message)
 	e.Set("name", "FlamingoError")
 	if code == "aborted" {
 		e.Set("name", "AbortError")
 	}
 	e.Set("code", code)
-	e.Set("hint", hints[code])
+	e.Set("hint", hint)
 	return e
 }

@@ -25,8 +25,8 @@ const sentence = (text) => {
 
 function fail(error, retry) {
   setState('error');
-  // The part before the first colon says which package spoke, which is for the console.
-  const what = error.message.replace(/^[a-z]+: /, '');
+  // The first words say which part spoke, which is for the console.
+  const what = error.message.replace(/^([a-z.]+: )+/, '');
   write('error-what', sentence(what[0].toUpperCase() + what.slice(1)));
   write('error-next', sentence(error.hint ?? ''));
   show('error', true);
