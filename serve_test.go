@@ -38,12 +38,17 @@ func site(t *testing.T, o options) http.Handler {
 		"models/nano/model-00001-of-00001.safetensors": "0123456789",
 		"models/nano/flamingo.json":                    "{}",
 	}
+	now := time.Now()
 	for name, text := range files {
 		p := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		// A sibling counts only when it is not older than its file.
+		if err := os.Chtimes(p, now, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -54,7 +59,7 @@ func site(t *testing.T, o options) http.Handler {
 			t.Fatal(err)
 		}
 	}
-	past := time.Now().Add(-time.Hour)
+	past := now.Add(-time.Hour)
 	if err := os.Chtimes(filepath.Join(dir, "web/old.js.br"), past, past); err != nil {
 		t.Fatal(err)
 	}
