@@ -25,11 +25,13 @@ const COLUMNS: u32 = HEAD_DIM / 4u;
 const SPLITS: u32 = WG / COLUMNS;
 const QUERIES: u32 = ROWS * COLUMNS;
 const PARTIALS: u32 = ROWS * WG;
+const PARTS: u32 = 8u; // lanes that look for the maximum of all scores
 const LOWEST: f32 = -1.0e30;
 const NOTHING: vec2u = vec2u(0xffffffffu, 0u);
 
 var<workgroup> query: array<vec4f, QUERIES>;
 var<workgroup> scores: array<vec4f, WG>;  // of one key: a component per row
+var<workgroup> tops: array<vec4f, PARTS>; // the largest of some of them
 var<workgroup> weights: array<vec4f, WG>;
 var<workgroup> partials: array<vec4f, PARTIALS>;
 
@@ -140,8 +142,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
     }
     scores[lane] = s;
     workgroupBarrier();
+    if (lane < PARTS) {
+      var part = s;
+      for (var i: u32 = lane + PARTS; i < WG; i += PARTS) { part = max(part, scores[i]); }
+      tops[lane] = part;
+    }
+    workgroupBarrier();
     var top = most;
-    for (var i: u32 = 0u; i < n; i += 1u) { top = max(top, scores[i]); }
+    for (var i: u32 = 0u; i < PARTS; i += 1u) { top = max(top, tops[i]); }
     let fade = exp(most - top);
     let w = select(vec4f(0.0, 0.0, 0.0, 0.0), exp(s - top), visible);
     weights[lane] = w;
