@@ -184,3 +184,19 @@ func TestAttentionRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Scores of thousands overflow the exponential unless the maximum is found, whichever lane holds it
+// and whichever block of keys.
+func TestAttentionOfLargeScores(t *testing.T) {
+	const keys = 150
+	o := AttentionOptions{Heads: 1, KVHeads: 1, HeadDim: 4, Keys: keys}
+	q := tensor.FromF32([]float32{200, 0, 0, 0}, 1, 4)
+	for _, at := range []int{0, 7, 8, 37, 63, 64, 127, 149} {
+		kv := make([]float32, keys*8)
+		for i := range keys {
+			kv[8*i+4] = float32(i)
+		}
+		kv[8*at] = 100
+		near(t, fmt.Sprint("largest at ", at), attend(t, o, q, tensor.FromF32(kv, keys, 8), nil), []float32{float32(at), 0, 0, 0}, 0)
+	}
+}
