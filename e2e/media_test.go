@@ -5,15 +5,12 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 )
 
 // TestMedia gives the API every kind of picture file: each is captioned rightly or refused with a
 // reason. testdata/pictures hold one drawing in several formats.
 func TestMedia(t *testing.T) {
-	dir := models(t)
-	copyDir(t, "../testdata/pictures", filepath.Join(dir, "formats"))
 	_, browser, page := openPage(t, "embed.html")
 	eval[bool](page, `import('/flamingo.js').then(async ({ load }) => { globalThis.model = await load('/models/nano/', { device: 'cpu' }); return true })`)
 	outcome := func(blob string) string {

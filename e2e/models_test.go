@@ -43,8 +43,8 @@ func picturePath(e expectation) string {
 
 var makeModels sync.Once
 
-// models is a directory of models for the server: the built-in one, the same with f32 weights, and
-// the held-out pictures.
+// models is a directory for the server: the built-in model, the same with f32 weights, the held-out
+// pictures, and one drawing in several file formats.
 func models(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs("../build/e2e-models")
@@ -54,6 +54,7 @@ func models(t *testing.T) string {
 	makeModels.Do(func() {
 		copyDir(t, "../models/nano", filepath.Join(dir, "nano"))
 		copyDir(t, "../testdata/nano/pictures", filepath.Join(dir, "pictures"))
+		copyDir(t, "../testdata/pictures", filepath.Join(dir, "formats"))
 		flamingo(t, "convert", "native", "../testdata/nano", "--dtype", "f32", "--name", "nano-f32", "--replace", "-o", filepath.Join(dir, "nano-f32"))
 	})
 	return dir

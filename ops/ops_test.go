@@ -151,9 +151,10 @@ func (c *row) compare(t *testing.T, kernel string, got, want []tensor.Tensor) {
 	t.Helper()
 	for o := range want {
 		if got[o].DType == tensor.I32 {
+			ints := got[o].I32()
 			for j, w := range want[o].I32() {
-				if g := got[o].I32()[j]; g != w {
-					t.Fatalf("%s: output %d: element %d is %d, want %d", kernel, o, j, g, w)
+				if ints[j] != w {
+					t.Fatalf("%s: output %d: element %d is %d, want %d", kernel, o, j, ints[j], w)
 				}
 			}
 			continue
