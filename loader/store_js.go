@@ -178,10 +178,6 @@ func (s *IndexedDB) transact(ctx context.Context, mode idb.TransactionMode, dura
 }
 
 func (c *connectionDB) transact(ctx context.Context, mode idb.TransactionMode, durability idb.TransactionDurability, issue func(*idb.ObjectStore) error) error {
-	select {
-	case <-c.ended: // of a transaction that was given up
-	default:
-	}
 	tx, err := c.db.TransactionWithOptions(idb.TransactionOptions{Mode: mode, Durability: durability}, ObjectStoreName)
 	if err != nil {
 		return err
@@ -201,9 +197,9 @@ func (c *connectionDB) transact(ctx context.Context, mode idb.TransactionMode, d
 		return err
 	case <-ctx.Done():
 	}
-	if tx.Abort() != nil {
-		return context.Cause(ctx)
-	}
+	// One that is committing refuses to be aborted. Its event must be waited for all the same, or the
+	// next transaction would take it for its own, and reading an unfinished request ends the program.
+	_ = tx.Abort()
 	select {
 	case <-c.ended:
 	case <-time.After(endLimit):
