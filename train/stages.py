@@ -71,7 +71,7 @@ def vision(model, pool, steps, seed, folder, device, batch=64):
               steps, seed, folder)
 
 
-def caption(model, pool, tokenizer, steps, seed, folder, device, batch=128):
+def caption(model, pool, tokenizer, steps, seed, folder, device, batch=64):
     """Stage 3: resampler, gated cross-attention and, at a lower rate, the encoder learn to
     make the frozen language model say the caption."""
     prompt = nano.prompt_ids(tokenizer)
@@ -79,8 +79,8 @@ def caption(model, pool, tokenizer, steps, seed, folder, device, batch=128):
     for p in model.lm.parameters():
         p.requires_grad_(False)
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    groups = (stage.groups([(n, p) for n, p in named if n.startswith("vision.")], 6e-4, 0.02)
-              + stage.groups([(n, p) for n, p in named if not n.startswith("vision.")], 2e-3, 0.02))
+    groups = (stage.groups([(n, p) for n, p in named if n.startswith("vision.")], 5e-4, 0.02)
+              + stage.groups([(n, p) for n, p in named if not n.startswith("vision.")], 1.6e-3, 0.02))
 
     def loss_of(rng):
         images, rows, _ = pool.batch(rng, batch, device)

@@ -40,7 +40,7 @@ def options(argv):
     p.add_argument("--held-out", type=int, default=1000, help="held-out pictures")
     p.add_argument("--language-steps", type=int, default=400, help="steps of stage 1")
     p.add_argument("--vision-steps", type=int, default=1400, help="steps of stage 2")
-    p.add_argument("--caption-steps", type=int, default=1100, help="steps of stage 3")
+    p.add_argument("--caption-steps", type=int, default=1700, help="steps of stage 3")
     p.add_argument("--fixtures", metavar="ROOT", help="also write testdata/nano and web/samples below this folder")
     return p.parse_args(argv)
 
