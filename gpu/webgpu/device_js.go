@@ -144,6 +144,15 @@ func (d *device) watch() {
 	p.js.Call("addEventListener", "uncapturederror", fault)
 }
 
+// gone is the error of an operation that only fails when the device is lost. The promise of the
+// loss may settle a little later.
+func (d *device) gone(cause error) error {
+	if err := d.failure(); err != nil {
+		return err
+	}
+	return fmt.Errorf("webgpu: %w: %w", gpu.ErrDeviceLost, cause)
+}
+
 func (d *device) failure() error {
 	if d.platform.lost != nil {
 		return d.platform.lost
@@ -161,8 +170,8 @@ func (d *device) scoped(f func() error) error {
 		fault, scopeErr := Await(context.Background(), dev.Call("popErrorScope"))
 		switch {
 		case err != nil:
-		case scopeErr != nil:
-			err = scopeErr
+		case scopeErr != nil: // only a device that is gone refuses to say what went wrong
+			err = d.gone(scopeErr)
 		case fault.Truthy() && kind != nil:
 			err = fmt.Errorf("%w: %s", kind, fault.Get("message").String())
 		case fault.Truthy():
@@ -208,12 +217,7 @@ func (f fetch) Wait(ctx context.Context, dst []byte) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		// mapAsync rejects just before the promise of the loss settles.
-		Await(ctx, js.Global().Get("Promise").Call("resolve"))
-		if f.dev.failure() != nil {
-			return f.dev.failure()
-		}
-		return fmt.Errorf("webgpu: reading back %d bytes: %w: %w", len(dst), gpu.ErrDeviceLost, err)
+		return f.dev.gone(err) // mapAsync rejects for no other reason
 	}
 	js.CopyBytesToGo(dst, bytes)
 	return f.dev.failure()
