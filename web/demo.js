@@ -27,7 +27,7 @@ function fail(error, retry) {
   setState('error');
   // The first words say which part spoke, which is for the console.
   const what = error.message.replace(/^([a-z.]+: )+/, '');
-  write('error-what', sentence(what[0].toUpperCase() + what.slice(1)));
+  write('error-what', sentence(/^https?:/.test(what) ? what : what[0].toUpperCase() + what.slice(1)));
   write('error-next', sentence(error.hint ?? ''));
   show('error', true);
   show('retry', Boolean(retry));
