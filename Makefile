@@ -14,6 +14,7 @@ WASMRUN  := $(CURDIR)/build/wasmrun
 JS_PKGS  := ./tensor ./tokenizer ./shaders ./gpu/... ./ops ./model ./convert ./loader ./runtime ./wasm
 GPU_PKGS := ./gpu/... ./ops ./model ./convert
 LAVAPIPE := ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1
+PYTHON   ?= python3
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .NOTPARALLEL: # go uses all cores by itself, and tests need what comes before them
@@ -62,7 +63,7 @@ lint: ## gofmt and vet, native and js; seconds
 	$(JS) go vet $(JS_PKGS) ./tools/wasmrun
 
 train-nano: ## train the built-in model again, with its fixtures (PyTorch, tens of minutes)
-	python3 train/train_nano.py --out build/nano --fixtures .
+	$(PYTHON) train/train_nano.py --out build/nano --fixtures .
 	go run ./cmd/flamingo convert native testdata/nano --dtype q8 --name nano --licence MIT --replace -o models/nano
 
 deps: ## install what the tests need besides Go: browser, Vulkan driver, C compiler (Debian packages)
