@@ -30,7 +30,7 @@ var nfnets = map[string]VisionConfig{
 	"F4":   nfnetF(5),
 	"F5":   nfnetF(6),
 	"F6":   nfnetF(7),
-	"nano": {Widths: [4]int{64, 128, 192, 192}, Depths: [4]int{1, 2, 2, 1}, GroupWidth: 32, Stem: [4]int{4, 8, 16, 32}, Features: 384},
+	"nano": {Widths: [4]int{32, 64, 192, 192}, Depths: [4]int{1, 2, 2, 1}, GroupWidth: 16, Stem: [4]int{4, 8, 16, 32}, Features: 384},
 }
 
 func nfnetF(times int) VisionConfig {
