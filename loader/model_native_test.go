@@ -122,6 +122,8 @@ type site struct {
 	dir   string
 	fault func(w http.ResponseWriter, r *http.Request, nth int) bool // true: answered
 
+	active sync.WaitGroup // answers under way, also those nobody waits for any more
+
 	mu    sync.Mutex
 	nth   map[string]int   // requests by path and end of range
 	sent  map[string]int64 // body bytes by path
@@ -136,6 +138,8 @@ func newSite(t testing.TB, dir string) *site {
 }
 
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.active.Add(1)
+	defer s.active.Done()
 	_, end, _ := strings.Cut(r.Header.Get("Range"), "-") // a resumed read starts elsewhere
 	key := r.URL.Path + " " + end
 	s.mu.Lock()
@@ -160,8 +164,11 @@ func (s *site) setFault(f func(http.ResponseWriter, *http.Request, int) bool) {
 	s.fault = f
 }
 
-// reset forgets what was counted.
+// reset forgets what was counted. It closes the connections of loads that were given up first, so
+// that their requests are not counted afterwards.
 func (s *site) reset() {
+	s.CloseClientConnections()
+	s.active.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nth, s.sent, s.total = map[string]int{}, map[string]int64{}, 0
