@@ -164,10 +164,11 @@ func (s *site) setFault(f func(http.ResponseWriter, *http.Request, int) bool) {
 	s.fault = f
 }
 
-// reset forgets what was counted. It closes the connections of loads that were given up first, so
-// that their requests are not counted afterwards.
+// reset forgets what was counted. It closes the connections of loads that were given up first, and
+// lets requests that are on their way already arrive, so that they are not counted afterwards.
 func (s *site) reset() {
 	s.CloseClientConnections()
+	time.Sleep(50 * time.Millisecond)
 	s.active.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
