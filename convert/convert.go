@@ -89,7 +89,7 @@ func (c *Checkpoint) Upload(dev gpu.Device, d tensor.DType) (*model.Flamingo, er
 func upload(dev gpu.Device, src source, entries []model.Entry, d tensor.DType) (map[string]gpu.Tensor, error) {
 	tensors := map[string]gpu.Tensor{}
 	for _, e := range entries {
-		t, _, err := pack(src, e, policy(e, d))
+		t, _, err := pack(src, e, Storage(e, d))
 		if err != nil {
 			return nil, err
 		}
@@ -100,9 +100,9 @@ func upload(dev gpu.Device, src source, entries []model.Entry, d tensor.DType) (
 	return tensors, nil
 }
 
-// policy is the storage of a tensor when the large matrices are stored as d. Convolutions whose
+// Storage is the format of a tensor when the large matrices are stored as d. Convolutions whose
 // rows are no whole blocks, and small matrices, gain nothing from blocks.
-func policy(e model.Entry, d tensor.DType) tensor.DType {
+func Storage(e model.Entry, d tensor.DType) tensor.DType {
 	if e.Kind == model.Vector {
 		return tensor.F32
 	}

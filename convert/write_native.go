@@ -35,7 +35,7 @@ func (c *Checkpoint) Write(ctx context.Context, o Options) (*Report, error) {
 	report := &Report{}
 	var list []loader.Weight
 	for _, e := range model.Spec(c.Config) {
-		d := policy(e, o.DType)
+		d := Storage(e, o.DType)
 		list = append(list, loader.Weight{Name: e.Name, DType: d, Shape: e.Shape, Data: func() ([]byte, error) {
 			t, r, err := pack(c.source, e, d)
 			if err != nil {

@@ -72,7 +72,6 @@ type Info struct {
 	MaxBuffer    int      // bytes of one buffer
 	MaxBinding   int      // bytes of one buffer seen by a kernel
 	MaxGroups    int      // workgroups along one axis of a dispatch
-	Subgroups    [2]int   // smallest and largest subgroup, 0 when unknown
 	IsSoftware   bool     // an emulation on the CPU
 }
 

@@ -10,7 +10,6 @@ import (
 type Plan struct {
 	dev     Device
 	program Program
-	steps   []Dispatch
 	kept    map[int]Buffer // of temporaries that outlive the pass, by number
 }
 
@@ -25,6 +24,7 @@ func (p *Pass) Compile(ctx context.Context) (*Plan, error) {
 		plan.Release()
 		return nil, err
 	}
+	var steps []Dispatch
 	for _, s := range p.steps {
 		d := Dispatch{Op: s.op, Call: s.call, Path: s.path}
 		for _, a := range s.args {
@@ -34,9 +34,9 @@ func (p *Pass) Compile(ctx context.Context) (*Plan, error) {
 			}
 			d.Args = append(d.Args, Binding{b, a.Shape, a.DType})
 		}
-		plan.steps = append(plan.steps, d)
+		steps = append(steps, d)
 	}
-	if plan.program, err = p.dev.Compile(ctx, plan.steps); err != nil {
+	if plan.program, err = p.dev.Compile(ctx, steps); err != nil {
 		plan.Release()
 		return nil, err
 	}
@@ -53,12 +53,6 @@ func (p *Plan) Tensor(t Tensor) Tensor {
 
 // Submit queues the plan, times over, and returns without waiting.
 func (p *Plan) Submit(times int) error { return p.program.Submit(times) }
-
-// Len is the number of dispatches.
-func (p *Plan) Len() int { return len(p.steps) }
-
-// Steps are the dispatches, for profiles and checks.
-func (p *Plan) Steps() []Dispatch { return p.steps }
 
 // Release frees what the plan alone holds, kept tensors included. The buffers of its temporaries
 // stay in the arena.

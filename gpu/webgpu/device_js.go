@@ -94,18 +94,11 @@ func describe(adapter, dev js.Value, features []string) gpu.Info {
 		}
 		return ""
 	}
-	number := func(name string) int {
-		if v := info.Get(name); v.Type() == js.TypeNumber {
-			return v.Int()
-		}
-		return 0
-	}
 	i := gpu.Info{
 		Kind: "webgpu", Vendor: text("vendor"), Architecture: text("architecture"), Model: text("device"), Features: features,
 		MaxBuffer: limits.Get("maxBufferSize").Int(), MaxBinding: limits.Get("maxStorageBufferBindingSize").Int(),
 		MaxGroups:  limits.Get("maxComputeWorkgroupsPerDimension").Int(),
 		IsSoftware: info.Get("isFallbackAdapter").Truthy() || adapter.Get("isFallbackAdapter").Truthy(),
-		Subgroups:  [2]int{number("subgroupMinSize"), number("subgroupMaxSize")},
 	}
 	for _, name := range []string{"description", "device", "architecture", "vendor"} {
 		if i.Name = text(name); i.Name != "" {
