@@ -34,9 +34,11 @@ var importRules = map[string]struct{ own, foreign []string }{
 	"loader":            {own: []string{"tensor"}, foreign: []string{"github.com/hack-pad/go-indexeddb/idb", "github.com/hack-pad/safejs"}},
 	"wasm":              {own: []string{"runtime", "model", "loader", "gpu", "gpu/webgpu", "tokenizer", "tensor"}},
 	"runtime":           {own: []string{"model", "loader", "gpu", "tokenizer", "tensor"}},
-	"convert":           {own: []string{"model", "gpu", "loader", "tokenizer", "tensor"}},
+	"convert":           {own: []string{"checkpoint", "model", "gpu", "loader", "tokenizer", "tensor"}},
+	"checkpoint":        {own: []string{"loader", "tensor"}},
+	"hub":               {},
 	"picture":           {foreign: []string{"*"}}, // native only, so its decoders cost a visitor nothing
-	"cmd/flamingo":      {own: []string{"convert", "picture", "runtime", "model", "ops", "gpu", "gpu/webgpu", "loader", "tokenizer", "tensor", "shaders"}, foreign: []string{"*"}},
+	"cmd/flamingo":      {own: []string{"convert", "checkpoint", "hub", "picture", "runtime", "model", "ops", "gpu", "gpu/webgpu", "loader", "tokenizer", "tensor", "shaders"}, foreign: []string{"*"}},
 	"tools/precompress": {foreign: []string{"github.com/andybalholm/brotli"}},
 	"tools/wasmrun":     {},
 }
