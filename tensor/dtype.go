@@ -25,12 +25,13 @@ type format struct {
 	name   string
 	bits   int  // per element, scales apart
 	blocks bool // rows are blocks of BlockLen with an f16 scale each
-	pack   func(dst []byte, src []float32)
-	unpack func(dst []float32, quants, scales []byte) // whole blocks; scales only where blocks
+	// Both work on whole blocks; scales are only there with blocks.
+	pack   func(quants, scales []byte, src []float32)
+	unpack func(dst []float32, quants, scales []byte)
 }
 
 var formats = [...]format{
-	F32: {name: "f32", bits: 32, pack: PutF32, unpack: func(dst []float32, quants, _ []byte) { GetF32(dst, quants) }},
+	F32: {name: "f32", bits: 32, pack: func(quants, _ []byte, src []float32) { PutF32(quants, src) }, unpack: func(dst []float32, quants, _ []byte) { GetF32(dst, quants) }},
 	F16: {name: "f16", bits: 16, pack: packF16, unpack: unpackF16},
 	Q8:  {name: "q8", bits: 8, blocks: true, pack: packQ8, unpack: unpackQ8},
 	Q4:  {name: "q4", bits: 4, blocks: true, pack: packQ4, unpack: unpackQ4},
@@ -98,15 +99,35 @@ func Pack(d DType, v []float32, shape ...int) (Tensor, error) {
 	if err != nil {
 		return Tensor{}, err
 	}
-	if formats[d].pack == nil {
-		return Tensor{}, fmt.Errorf("tensor: %v does not hold fractions", d)
-	}
 	if Shape(shape).Len() != len(v) {
 		return Tensor{}, fmt.Errorf("tensor: %d values do not fill %v", len(v), Shape(shape))
 	}
 	t := Tensor{Shape: shape, DType: d, Data: make([]byte, n)}
-	formats[d].pack(t.Data, v)
-	return t, nil
+	return t, t.PackRows(0, v)
+}
+
+// PackRows stores whole rows of f32 values from row i of t on. Calls for different rows may run at
+// the same time.
+func (t Tensor) PackRows(i int, v []float32) error {
+	f, k := formats[t.DType], t.Shape.Dim(-1)
+	if f.pack == nil {
+		return fmt.Errorf("tensor: %v does not hold fractions", t.DType)
+	}
+	if i < 0 || len(v)%max(k, 1) != 0 || i*k+len(v) > t.Shape.Len() {
+		return fmt.Errorf("tensor: %d values from row %d on are no rows of %v", len(v), i, t.Shape)
+	}
+	quants, scales := t.row(i)
+	f.pack(quants, scales, v)
+	return nil
+}
+
+// row is where row i of t and its scales begin.
+func (t Tensor) row(i int) (quants, scales []byte) {
+	f, k := formats[t.DType], t.Shape.Dim(-1)
+	if f.blocks {
+		scales = t.Data[t.DType.Quants(t.Shape)+i*k/BlockLen*2:]
+	}
+	return t.Data[i*k*f.bits/8:], scales
 }
 
 // UnpackRow dequantises row i of t, which has Rows() rows, into dst, as long as the last axis.
@@ -115,11 +136,6 @@ func (t Tensor) UnpackRow(dst []float32, i int) {
 	if f.unpack == nil {
 		panic(fmt.Sprintf("tensor: %v does not hold fractions", t.DType))
 	}
-	k := t.Shape.Dim(-1)
-	row := k * f.bits / 8
-	var scales []byte
-	if f.blocks {
-		scales = t.Data[t.DType.Quants(t.Shape)+i*k/BlockLen*2:]
-	}
-	f.unpack(dst, t.Data[i*row:(i+1)*row], scales)
+	quants, scales := t.row(i)
+	f.unpack(dst, quants[:t.Shape.Dim(-1)*f.bits/8], scales)
 }

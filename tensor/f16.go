@@ -6,7 +6,7 @@ import (
 	"github.com/x448/float16"
 )
 
-func packF16(dst []byte, src []float32) {
+func packF16(dst, _ []byte, src []float32) {
 	for i, x := range src {
 		putHalf(dst[2*i:], x)
 	}

@@ -5,16 +5,16 @@ import "math"
 // Q4 stores a row as nibbles, element i in byte i/2, the low nibble when i is even, as q+8; after
 // all rows come the scales, one f16 per block: value = scale·q with q in [-8,7].
 
-func packQ4(dst []byte, src []float32) {
-	scales := dst[len(src)/2:]
+func packQ4(quants, scales []byte, src []float32) {
 	for b := 0; b < len(src)/BlockLen; b++ {
 		block := src[b*BlockLen : (b+1)*BlockLen]
 		scale := q4Scale(block)
 		putHalf(scales[2*b:], scale)
 		scale = half(scales[2*b:])
-		for i, x := range block {
-			q := byte(quantise(x, scale, -8, 7) + 8)
-			dst[(b*BlockLen+i)/2] |= q << (4 * (i & 1))
+		pairs := quants[b*BlockLen/2:]
+		for i := range BlockLen / 2 {
+			low, high := quantise(block[2*i], scale, -8, 7)+8, quantise(block[2*i+1], scale, -8, 7)+8
+			pairs[i] = byte(low | high<<4)
 		}
 	}
 }

@@ -3,14 +3,13 @@ package tensor
 // Q8 stores a row as int8 quants; after all rows come the scales, one f16 per block:
 // value = scale·q with q in [-127,127].
 
-func packQ8(dst []byte, src []float32) {
-	scales := dst[len(src):]
+func packQ8(quants, scales []byte, src []float32) {
 	for b := 0; b < len(src)/BlockLen; b++ {
 		block := src[b*BlockLen : (b+1)*BlockLen]
 		putHalf(scales[2*b:], absMax(block)/127)
 		scale := half(scales[2*b:])
 		for i, x := range block {
-			dst[b*BlockLen+i] = byte(int8(quantise(x, scale, -127, 127)))
+			quants[b*BlockLen+i] = byte(int8(quantise(x, scale, -127, 127)))
 		}
 	}
 }
