@@ -42,7 +42,10 @@ func (c *cpu) Alloc(size int, label string) (Buffer, error) {
 }
 
 func (c *cpu) Free(b Buffer) {
-	h := b.(*hostBuffer)
+	h, ok := b.(*hostBuffer)
+	if !ok {
+		return // lazy: it holds nothing
+	}
 	c.stats.Buffers--
 	c.stats.Bytes -= len(*h)
 	*h = nil
@@ -86,7 +89,19 @@ type cpuProgram struct {
 func (p *cpuProgram) Submit(times int) error {
 	for range times {
 		for _, s := range p.steps {
-			s.Op.CPU(NewRun(s, func(b Binding) []byte { return *b.Buffer.(*hostBuffer) }))
+			var err error
+			run := NewRun(s, func(b Binding) []byte {
+				data, failed := hostBytes(b.Buffer)
+				if failed != nil {
+					err = fmt.Errorf("%s: %w", s.Path, failed)
+					data = make([]byte, b.Buffer.Size())
+				}
+				return data
+			})
+			if err != nil {
+				return err
+			}
+			s.Op.CPU(run)
 		}
 	}
 	return nil

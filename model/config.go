@@ -60,12 +60,19 @@ type Tokens struct {
 // ParseConfig reads and checks a configuration. Fields it does not know are errors.
 func ParseConfig(data []byte) (Config, error) {
 	var c Config
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return c, fmt.Errorf("%w: %w", ErrConfig, err)
+	if err := decodeStrict(data, &c); err != nil {
+		return c, err
 	}
 	return c, c.Validate()
+}
+
+func decodeStrict(data []byte, to any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return nil
 }
 
 // checks collects what is wrong with a configuration.
@@ -93,13 +100,21 @@ func (c Config) Validate() error {
 	c.XAttn.check(&e)
 	c.LM.check(&e)
 	c.Tokens.check(&e, c.LM.Vocab)
+	if len(e) > 0 {
+		return e.err() // what follows divides by some of the numbers
+	}
 	e.that(c.Resampler.InputDim == c.Vision.Dim(), "resampler.inputDim is %d, the vision encoder gives %d", c.Resampler.InputDim, c.Vision.Dim())
+	c.Vision.takes(&e, c.Preprocess.Size)
 	e.that(c.Prompts["caption"] != "", "prompts has no \"caption\"")
 	for _, task := range slices.Sorted(maps.Keys(c.Prompts)) {
 		e.that(len(c.Prompts[task]) < 4096, "prompts.%s has %d bytes, want under 4096", task, len(c.Prompts[task]))
 	}
-	if len(e) > 0 {
-		return fmt.Errorf("%w: %w", ErrConfig, errors.Join(e...))
+	return e.err()
+}
+
+func (c checks) err() error {
+	if len(c) > 0 {
+		return fmt.Errorf("%w: %w", ErrConfig, errors.Join(c...))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 type encoder struct {
 	pixels   gpu.Tensor // [Size, Size, 4], the frame at hand
 	features gpu.Tensor // [frames·V, C], of all frames
+	embed    gpu.Tensor // [1, Embed], of the last frame, where the vision encoder has one
 	tokens   gpu.Tensor // [R, Dim], what the resampler makes of them
 	state    gpu.Tensor // StateFrames: the row block of features that the next frame fills
 	vision   *gpu.Plan
@@ -38,13 +39,22 @@ func (m *Flamingo) newEncoder(ctx context.Context, frames int) (e *encoder, err 
 	}
 	alloc(&e.pixels, "pixels", tensor.F32, size, size, 4)
 	alloc(&e.features, "features", tensor.F32, frames*grid, c.Vision.Dim())
+	if c.Vision.Embed > 0 {
+		alloc(&e.embed, "embedding", tensor.F32, 1, c.Vision.Embed)
+	}
 	alloc(&e.tokens, "visual tokens", tensor.F32, c.Resampler.Latents, c.Resampler.Dim)
 	alloc(&e.state, "encoder state", tensor.I32, ops.StateLen)
 	if err != nil {
 		return e, err
 	}
 	p := gpu.NewPass(m.dev)
-	ops.Append(p, m.vision.Forward(p, e.pixels), e.features, e.state, ops.AppendOptions{Slot: ops.StateFrames, Stride: grid})
+	leave := p.In("vision")
+	features, embedding := m.vision.Forward(p, e.pixels)
+	leave()
+	ops.Append(p, features, e.features, e.state, ops.AppendOptions{Slot: ops.StateFrames, Stride: grid})
+	if embedding.Valid() {
+		ops.Append(p, embedding, e.embed, e.state, ops.AppendOptions{})
+	}
 	ops.Advance(p, e.state, ops.StateFrames, 1)
 	if e.vision, err = p.Compile(ctx); err != nil {
 		return e, err
@@ -61,7 +71,7 @@ func (e *encoder) close(d gpu.Device) {
 	}
 	e.vision.Release()
 	e.resample.Release()
-	for _, t := range []gpu.Tensor{e.pixels, e.features, e.tokens, e.state} {
+	for _, t := range []gpu.Tensor{e.pixels, e.features, e.embed, e.tokens, e.state} {
 		t.Free(d)
 	}
 }
@@ -106,6 +116,18 @@ func (m *Flamingo) Features() gpu.Tensor { return m.encoder.features }
 
 // VisualTokens are the resampler's output [R, Dim] for the last picture.
 func (m *Flamingo) VisualTokens() gpu.Tensor { return m.encoder.tokens }
+
+// Embedding is the vector [Embed], of length 1, by which the last picture is compared with others.
+func (m *Flamingo) Embedding(ctx context.Context) (tensor.Tensor, error) {
+	if m.Config.Vision.Embed == 0 {
+		return tensor.Tensor{}, fmt.Errorf("%w: the model has no embedding to compare pictures by", ErrOption)
+	}
+	e, err := m.encoder.embed.Read(ctx, m.dev)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	return normalised(e), nil
+}
 
 func (m *Flamingo) encode() error {
 	if err := m.encoder.vision.Submit(1); err != nil {

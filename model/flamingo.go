@@ -18,7 +18,7 @@ type Flamingo struct {
 
 // parts are the layers, in the order in which they are used.
 type parts struct {
-	vision    NFNet
+	vision    visionTower
 	resampler Resampler
 	lm        LM
 	xattn     map[int]GatedXAttn // by the LM block they precede
@@ -26,7 +26,7 @@ type parts struct {
 
 func newParts(w Weights, c Config) parts {
 	m := parts{xattn: map[int]GatedXAttn{}}
-	m.vision = newNFNet(w.In("vision"), c.Vision)
+	m.vision = newVision(w.In("vision"), c.Vision)
 	m.resampler = newResampler(w.In("resampler"), c.Resampler)
 	m.lm = newLM(w.In("lm"), c.LM, func(i int) {
 		if c.XAttn.Before(i) {

@@ -163,12 +163,3 @@ func (s *Session) sampled(ctx context.Context, f *forward, o Options, left int, 
 		f = s.decode
 	}
 }
-
-// Logits runs a prompt and returns the logits [1, V] of its last token.
-func (s *Session) Logits(ctx context.Context, prompt []int32) (tensor.Tensor, error) {
-	f, err := s.feed(ctx, prompt)
-	if err != nil {
-		return tensor.Tensor{}, err
-	}
-	return f.logits.Read(ctx, s.m.dev)
-}

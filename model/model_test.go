@@ -68,7 +68,7 @@ func TestConfigRefuses(t *testing.T) {
 // are folded here and leave out nothing.
 func TestParameterCounts(t *testing.T) {
 	for variant, want := range map[string]int{"F0": 68_416_284, "F1": 129_561_256, "F6": 435_286_116} {
-		c := VisionConfig{Family: "nfnet", Variant: variant}
+		c := VisionConfig{Family: "nfnet", NFNetConfig: NFNetConfig{Variant: variant}}
 		got := 0
 		for _, e := range VisionSpec(c) {
 			got += e.Shape.Len()

@@ -8,21 +8,22 @@ import (
 	"flamingo/ops"
 )
 
-// VisionConfig describes an NFNet (Brock et al. 2021). Either a Variant of the table below, or
-// all of the numbers.
-type VisionConfig struct {
-	Family     string         `json:"family"` // "nfnet"
-	Variant    string         `json:"variant,omitempty"`
-	Widths     [4]int         `json:"widths,omitzero"` // channels of the stages
-	Depths     [4]int         `json:"depths,omitzero"` // blocks of the stages
-	GroupWidth int            `json:"groupWidth,omitempty"`
-	Stem       [4]int         `json:"stem,omitzero"` // channels of the stem's convolutions
-	Activation ops.Activation `json:"activation"`
-	Features   int            `json:"features,omitempty"` // channels of the final convolution; 0 for none
+// NFNetConfig describes an NFNet (Brock et al. 2021). Either a Variant of the table below, or all of
+// the numbers.
+type NFNetConfig struct {
+	Variant    string `json:"variant,omitempty"`
+	Widths     [4]int `json:"widths,omitzero"` // channels of the stages
+	Depths     [4]int `json:"depths,omitzero"` // blocks of the stages
+	GroupWidth int    `json:"groupWidth,omitempty"`
+	Stem       [4]int `json:"stem,omitzero"`      // channels of the stem's convolutions
+	Features   int    `json:"features,omitempty"` // channels of the final convolution; 0 for none
+	// Without the final convolution the features are the last stage's. That is for variants, which
+	// have one; with Features 0 there is none anyway.
+	NoFinal bool `json:"noFinal,omitempty"`
 }
 
 // nfnets are the published variants and the one that is built in. F1…F6 repeat F0's blocks.
-var nfnets = map[string]VisionConfig{
+var nfnets = map[string]NFNetConfig{
 	"F0":   nfnetF(1),
 	"F1":   nfnetF(2),
 	"F2":   nfnetF(3),
@@ -33,8 +34,8 @@ var nfnets = map[string]VisionConfig{
 	"nano": {Widths: [4]int{32, 64, 192, 192}, Depths: [4]int{1, 2, 2, 1}, GroupWidth: 16, Stem: [4]int{4, 8, 16, 32}, Features: 384},
 }
 
-func nfnetF(times int) VisionConfig {
-	return VisionConfig{
+func nfnetF(times int) NFNetConfig {
+	return NFNetConfig{
 		Widths: [4]int{256, 512, 1536, 1536}, Depths: [4]int{times, 2 * times, 6 * times, 3 * times},
 		GroupWidth: 128, Stem: [4]int{16, 32, 64, 128}, Features: 3072,
 	}
@@ -52,16 +53,18 @@ var (
 )
 
 // Resolve replaces a variant's name by its numbers.
-func (c VisionConfig) Resolve() VisionConfig {
-	if v, ok := nfnets[c.Variant]; ok {
-		v.Family, v.Variant, v.Activation = c.Family, c.Variant, c.Activation
-		return v
+func (c NFNetConfig) Resolve() NFNetConfig {
+	v, ok := nfnets[c.Variant]
+	if !ok {
+		v = c
 	}
-	return c
+	if v.Variant = c.Variant; c.NoFinal {
+		v.Features = 0
+	}
+	return v
 }
 
-// Dim is the number of channels of the features.
-func (c VisionConfig) Dim() int {
+func (c NFNetConfig) dim() int {
 	c = c.Resolve()
 	if c.Features > 0 {
 		return c.Features
@@ -69,16 +72,15 @@ func (c VisionConfig) Dim() int {
 	return c.Widths[3]
 }
 
-// Grid is the number of feature positions of a size×size picture: five halvings, rounded up.
-func (c VisionConfig) Grid(size int) int {
+// grid is the extent of the features of a picture: five halvings, rounded up.
+func (c NFNetConfig) grid(h, w int) (int, int) {
 	for range 5 {
-		size = (size + 1) / 2
+		h, w = (h+1)/2, (w+1)/2
 	}
-	return size * size
+	return h, w
 }
 
-func (c VisionConfig) check(e *checks) {
-	e.that(c.Family == "nfnet", "vision.family is %q, want \"nfnet\"", c.Family)
+func (c NFNetConfig) check(e *checks) {
 	if c.Variant != "" {
 		if _, ok := nfnets[c.Variant]; !ok {
 			e.that(false, "vision.variant is %q, want F0 to F6 or nano", c.Variant)
@@ -112,7 +114,7 @@ type NFBlockSpec struct {
 
 // Blocks lists the residual blocks in order. Beta follows the variance of the residual stream:
 // each block adds α², a transition resets it to one.
-func (c VisionConfig) Blocks() []NFBlockSpec {
+func (c NFNetConfig) Blocks() []NFBlockSpec {
 	c = c.Resolve()
 	var list []NFBlockSpec
 	in, variance := c.Stem[3], 1.0
@@ -149,9 +151,9 @@ type NFNet struct {
 	act    ops.Activation
 }
 
-func newNFNet(w Weights, c VisionConfig) NFNet {
+func newNFNet(w Weights, c NFNetConfig, act ops.Activation) NFNet {
 	c = c.Resolve()
-	n := NFNet{act: c.Activation}
+	n := NFNet{act: act}
 	in := 4 // RGB and a zero
 	for i, out := range c.Stem {
 		n.Stem[i] = newLinear(w, fmt.Sprintf("stem.%d", i), 9*in, Pad4(out), true)
@@ -166,9 +168,8 @@ func newNFNet(w Weights, c VisionConfig) NFNet {
 	return n
 }
 
-// Forward maps a normalised picture [H, W, 4] to visual features [h·w, Dim].
-func (n NFNet) Forward(p *gpu.Pass, x gpu.Tensor) gpu.Tensor {
-	defer p.In("vision")()
+// Forward maps a normalised picture [H, W, 4] to visual features [h·w, Dim]. It has no embedding.
+func (n NFNet) Forward(p *gpu.Pass, x gpu.Tensor) (features, embedding gpu.Tensor) {
 	for i, c := range n.Stem {
 		act := n.act
 		if i == 3 {
@@ -180,10 +181,10 @@ func (n NFNet) Forward(p *gpu.Pass, x gpu.Tensor) gpu.Tensor {
 		x = b.Forward(p, x, n.act)
 	}
 	x = x.Reshape(x.Dim(0)*x.Dim(1), x.Dim(2))
-	if !n.Final.Weight.Valid() {
-		return x
+	if n.Final.Weight.Valid() {
+		x = ops.Activate(p, n.Final.Forward(p, x, ops.Epilogue{}), n.act, GammaGELU)
 	}
-	return ops.Activate(p, n.Final.Forward(p, x, ops.Epilogue{}), n.act, GammaGELU)
+	return x, embedding
 }
 
 type nfBlock struct {

@@ -16,7 +16,17 @@ type ResamplerConfig struct {
 	Hidden     int            `json:"hidden"` // of the feed-forward
 	Activation ops.Activation `json:"activation"`
 	Frames     int            `json:"frames"` // temporal embeddings; 0 for none
+	Temporal   Temporal       `json:"temporal,omitempty"`
 }
+
+// Temporal says which embeddings the frames of a video get when they are not as many as there are
+// embeddings. A picture is a video of one frame and gets the first.
+type Temporal string
+
+const (
+	TemporalInterpolate Temporal = ""      // linearly interpolated (paper, section 4.1.4)
+	TemporalFirst       Temporal = "first" // the first ones; there can be no more frames (flamingo-mini)
+)
 
 func (c ResamplerConfig) check(e *checks) {
 	e.size("resampler.dim", c.Dim, 1<<14)
@@ -28,6 +38,7 @@ func (c ResamplerConfig) check(e *checks) {
 	e.size("resampler.hidden", c.Hidden, 1<<16)
 	e.multiple("resampler.hidden", c.Hidden)
 	e.that(c.Frames >= 0 && c.Frames <= 1024, "resampler.frames is %d, want 0 to 1024", c.Frames)
+	e.that(c.Temporal == TemporalInterpolate || c.Temporal == TemporalFirst, "resampler.temporal is %q, want %q or nothing", c.Temporal, TemporalFirst)
 }
 
 // Resampler turns any number of visual features into a fixed number of visual tokens.
@@ -37,10 +48,11 @@ type Resampler struct {
 	Latents gpu.Tensor // [R, Dim]
 	Layers  []resamplerLayer
 	Norm    Norm
+	stretch bool // interpolate Time to the number of frames
 }
 
 func newResampler(w Weights, c ResamplerConfig) Resampler {
-	r := Resampler{}
+	r := Resampler{stretch: c.Temporal == TemporalInterpolate}
 	if c.InputDim != c.Dim {
 		r.Project = newLinear(w, "project", c.InputDim, c.Dim, true)
 	}
@@ -63,7 +75,11 @@ func (r Resampler) Forward(p *gpu.Pass, x gpu.Tensor, frames int) gpu.Tensor {
 		x = r.Project.Forward(p, x, ops.Epilogue{})
 	}
 	if r.Time.Valid() {
-		x = ops.AddEach(p, x, r.Time, frames)
+		time := r.Time
+		if r.stretch && frames > 1 && frames != time.Rows() {
+			time = ops.Interpolate(p, time, frames)
+		}
+		x = ops.AddEach(p, x, time, frames)
 	}
 	z := r.Latents
 	for i, l := range r.Layers {

@@ -23,7 +23,7 @@ type Session struct {
 	stopped         bool
 
 	state gpu.Tensor         // the same on the device, i32 [StateLen]
-	cache []gpu.Tensor       // per LM block: [capacity, 2·D]
+	cache []blockCache       // per LM block
 	media map[int]gpu.Tensor // per cross-attention block: [images·R, 2·inner]
 	token gpu.Tensor         // i32 [1], the last token
 	phi   gpu.Tensor         // i32 [1], the picture that it sees
@@ -71,8 +71,13 @@ func (m *Flamingo) NewSession(ctx context.Context, tokens, images int) (s *Sessi
 	s.phi = alloc("phi", tensor.I32, 1)
 	s.ring = alloc("ring", tensor.I32, ringLen)
 	s.ban = alloc("ban", tensor.F32, c.LM.Vocab)
-	for range c.LM.Depth {
-		s.cache = append(s.cache, alloc("KV cache", tensor.F32, s.capacity, 2*c.LM.Dim))
+	for _, b := range m.lm.Blocks {
+		var kept blockCache
+		kept.kv = alloc("KV cache", tensor.F32, s.capacity, c.LM.KVWidth())
+		if b.kind.positions == relative {
+			kept.distances = alloc("keys of distances", tensor.F32, s.capacity, c.LM.Dim)
+		}
+		s.cache = append(s.cache, kept)
 	}
 	for i := range m.xattn {
 		s.media[i] = alloc("media keys and values", tensor.F32, max(images, 1)*c.Resampler.Latents, 2*c.XAttn.Heads*c.XAttn.HeadDim)
@@ -81,6 +86,9 @@ func (m *Flamingo) NewSession(ctx context.Context, tokens, images int) (s *Sessi
 		return s, err
 	}
 	if err = s.ban.Write(m.dev, 0, tensor.GoBytes(tensor.FromF32(m.banned(), c.LM.Vocab).Data)); err != nil {
+		return s, err
+	}
+	if err = s.measure(ctx); err != nil {
 		return s, err
 	}
 	if s.decode, err = s.record(ctx, 1, s.token, s.phi); err != nil {
@@ -95,6 +103,28 @@ func (m *Flamingo) NewSession(ctx context.Context, tokens, images int) (s *Sessi
 	return s, err
 }
 
+// measure computes the keys of distances, which are the same for every prompt.
+func (s *Session) measure(ctx context.Context) error {
+	if !s.cache[0].distances.Valid() {
+		return nil
+	}
+	codes, err := gpu.Upload(s.m.dev, "distances", sinusoids(s.capacity, s.m.Config.LM.Dim))
+	if err != nil {
+		return err
+	}
+	defer codes.Free(s.m.dev)
+	p := gpu.NewPass(s.m.dev)
+	for i, b := range s.m.lm.Blocks {
+		ops.Append(p, b.Relative.Forward(p, codes, ops.Epilogue{}), s.cache[i].distances, s.state, ops.AppendOptions{})
+	}
+	plan, err := p.Compile(ctx)
+	if err != nil {
+		return err
+	}
+	defer plan.Release()
+	return plan.Submit(1)
+}
+
 // banned is added to the logits: tokens that a model must never write. An <image> would refer to a
 // picture that is not there.
 func (m *Flamingo) banned() []float32 {
@@ -107,11 +137,10 @@ func (m *Flamingo) banned() []float32 {
 	return ban
 }
 
-// record is one pass over the tokens ids [n]: embed, blocks, logits of the last, argmax.
-func (s *Session) record(ctx context.Context, n int, ids, phi gpu.Tensor) (*forward, error) {
-	m, p := s.m, gpu.NewPass(s.m.dev)
-	defer p.In("lm")()
-	h := m.lm.Embed(p, ids)
+// hidden runs the tokens ids [n] through all blocks and gives [n, D].
+func (s *Session) hidden(p *gpu.Pass, ids, phi gpu.Tensor) gpu.Tensor {
+	m := s.m
+	h := m.lm.Embed(p, ids, s.state)
 	for i, block := range m.lm.Blocks {
 		if x, ok := m.xattn[i]; ok {
 			leave := p.In("xattn.%d", i)
@@ -122,6 +151,14 @@ func (s *Session) record(ctx context.Context, n int, ids, phi gpu.Tensor) (*forw
 		h = block.Forward(p, h, s.cache[i], s.state)
 		leave()
 	}
+	return h
+}
+
+// record is one pass over the tokens ids [n]: embed, blocks, logits of the last, argmax.
+func (s *Session) record(ctx context.Context, n int, ids, phi gpu.Tensor) (*forward, error) {
+	m, p := s.m, gpu.NewPass(s.m.dev)
+	defer p.In("lm")()
+	h := s.hidden(p, ids, phi)
 	if n > 1 {
 		h = ops.Rows(p, h, n-1, 1)
 	}
@@ -188,71 +225,6 @@ func (s *Session) Stopped() bool { return s.stopped }
 func (s *Session) Wait(ctx context.Context) error {
 	_, err := s.state.Read(ctx, s.m.dev)
 	return err
-}
-
-// feed runs the prompt ids, whose <image> tokens refer to the pictures added, in order.
-func (s *Session) feed(ctx context.Context, ids []int32) (*forward, error) {
-	phi, images := make([]int32, len(ids)), int32(0)
-	for i, id := range ids {
-		if id < 0 || int(id) >= s.m.Config.LM.Vocab {
-			return nil, fmt.Errorf("%w: prompt token %d is %d, the vocabulary has %d", ErrOption, i, id, s.m.Config.LM.Vocab)
-		}
-		if id == s.m.Config.Tokens.Image {
-			images++
-		}
-		phi[i] = images
-	}
-	if int(images) != s.seen {
-		return nil, fmt.Errorf("%w: the prompt has %d <image> tokens for %d images", ErrOption, images, s.seen)
-	}
-	f := s.prefill[len(ids)]
-	if f == nil {
-		var err error
-		if f, err = s.newPrefill(ctx, len(ids)); err != nil {
-			return nil, err
-		}
-	}
-	for _, w := range []struct {
-		t gpu.Tensor
-		v []int32
-	}{{f.ids, ids}, {f.phi, phi}, {s.phi, []int32{images}}} {
-		if err := writeInts(s.m.dev, w.t, w.v); err != nil {
-			return nil, err
-		}
-	}
-	s.pos += len(ids)
-	s.step++
-	return f, f.plan.Submit(1)
-}
-
-// maxPrefills bounds the recorded prompt lengths of a session.
-const maxPrefills = 8
-
-func (s *Session) newPrefill(ctx context.Context, n int) (*forward, error) {
-	if len(s.prefill) >= maxPrefills {
-		for length, f := range s.prefill {
-			f.close(s.m.dev)
-			delete(s.prefill, length)
-			break
-		}
-	}
-	ids, err := gpu.Alloc(s.m.dev, "prompt", tensor.I32, n)
-	if err != nil {
-		return nil, err
-	}
-	phi, err := gpu.Alloc(s.m.dev, "prompt phi", tensor.I32, n)
-	if err != nil {
-		ids.Free(s.m.dev)
-		return nil, err
-	}
-	f, err := s.record(ctx, n, ids, phi)
-	if err != nil {
-		ids.Free(s.m.dev)
-		phi.Free(s.m.dev)
-		return nil, err
-	}
-	s.prefill[n] = f
-	return f, nil
 }
 
 func (f *forward) close(d gpu.Device) {

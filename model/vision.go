@@ -1,82 +1,73 @@
 package model
 
 import (
-	"context"
-	"fmt"
-
 	"flamingo/gpu"
-	"flamingo/tensor"
+	"flamingo/ops"
 )
 
-// A Tower is a vision encoder on its own.
-type Tower struct {
-	dev     gpu.Device
-	config  VisionConfig
-	tensors map[string]gpu.Tensor
-	net     NFNet
+// VisionConfig describes the vision encoder: its family, and the numbers of that family.
+type VisionConfig struct {
+	Family     string         `json:"family"` // "nfnet" or "clip"
+	Activation ops.Activation `json:"activation"`
+	NFNetConfig
+	CLIPConfig
 }
 
-// VisionSpec lists the tensors of a vision encoder, named "vision.…".
-func VisionSpec(c VisionConfig) []Entry {
-	w := newWeights(nil)
-	newNFNet(w.In("vision"), c)
-	return w.entries
+// A visionTower turns a normalised picture [H, W, 4] into visual features [V, Dim] and, where it has
+// one, the embedding [1, Embed] by which pictures are compared.
+type visionTower interface {
+	Forward(p *gpu.Pass, x gpu.Tensor) (features, embedding gpu.Tensor)
 }
 
-// NewTower makes an encoder of tensors on the device, which it owns from then on.
-func NewTower(dev gpu.Device, c VisionConfig, tensors map[string]gpu.Tensor) (*Tower, error) {
-	w := newWeights(tensors)
-	t := &Tower{dev, c, tensors, newNFNet(w.In("vision"), c)}
-	return t, w.done()
+func newVision(w Weights, c VisionConfig) visionTower {
+	if c.Family == "clip" {
+		return newCLIP(w, c.CLIPConfig, c.Activation)
+	}
+	return newNFNet(w, c.NFNetConfig, c.Activation)
 }
 
-// Features encodes a preprocessed picture, f32 [3, H, W], into f32 [C, h, w].
-func (t *Tower) Features(ctx context.Context, planes tensor.Tensor) (tensor.Tensor, error) {
-	if planes.DType != tensor.F32 || len(planes.Shape) != 3 || planes.Shape[0] != 3 {
-		return tensor.Tensor{}, fmt.Errorf("%w: preprocessed image is %v %v, want f32 [3,H,W]", ErrOption, planes.DType, planes.Shape)
+// Dim is the width of the features.
+func (c VisionConfig) Dim() int {
+	if c.Family == "clip" {
+		return c.Width
 	}
-	h, w := planes.Shape[1], planes.Shape[2]
-	x, err := gpu.Upload(t.dev, "pixels", interleave(planes))
-	if err != nil {
-		return tensor.Tensor{}, err
-	}
-	defer x.Free(t.dev)
-	p := gpu.NewPass(t.dev)
-	y := t.net.Forward(p, x)
-	p.Keep(y)
-	plan, err := p.Compile(ctx)
-	if err != nil {
-		return tensor.Tensor{}, err
-	}
-	defer plan.Release()
-	if err := plan.Submit(1); err != nil {
-		return tensor.Tensor{}, err
-	}
-	rows, err := plan.Tensor(y).Read(ctx, t.dev)
-	if err != nil {
-		return tensor.Tensor{}, err
-	}
-	n, c := rows.Shape[0], rows.Shape[1]
-	from, to := rows.F32(), make([]float32, n*c)
-	for i := range n {
-		for j := range c {
-			to[j*n+i] = from[i*c+j]
-		}
-	}
-	for range 5 {
-		h, w = (h+1)/2, (w+1)/2
-	}
-	return tensor.FromF32(to, c, h, w), nil
+	return c.dim()
 }
 
-// interleave turns planes [3, H, W] into what the encoder reads, [H, W, 4] with a zero.
-func interleave(planes tensor.Tensor) tensor.Tensor {
-	v, area := planes.F32(), planes.Shape[1]*planes.Shape[2]
-	out := make([]float32, 4*area)
-	for c := range 3 {
-		for i := range area {
-			out[4*i+c] = v[c*area+i]
-		}
+// GridOf is the extent of the features of a picture of h×w pixels.
+func (c VisionConfig) GridOf(h, w int) (int, int) {
+	if c.Family == "clip" {
+		return h / c.Patch, w / c.Patch
 	}
-	return tensor.FromF32(out, planes.Shape[1], planes.Shape[2], 4)
+	return c.grid(h, w)
+}
+
+// Grid is the number of features of a size×size picture.
+func (c VisionConfig) Grid(size int) int {
+	h, w := c.GridOf(size, size)
+	if c.Class {
+		return h*w + 1
+	}
+	return h * w
+}
+
+func (c VisionConfig) check(e *checks) {
+	switch c.Family {
+	case "nfnet":
+		e.that(c.CLIPConfig == CLIPConfig{}, "vision.family is \"nfnet\", but there are numbers of CLIP")
+		c.NFNetConfig.check(e)
+	case "clip":
+		e.that(c.NFNetConfig == NFNetConfig{}, "vision.family is \"clip\", but there are numbers of an NFNet")
+		c.CLIPConfig.check(e)
+	default:
+		e.that(false, "vision.family is %q, want \"nfnet\" or \"clip\"", c.Family)
+	}
+}
+
+// takes reports pictures whose patches are not as many as the encoder has positions for.
+func (c VisionConfig) takes(e *checks, size int) {
+	if c.Family == "clip" && c.Patch > 0 {
+		h, w := c.GridOf(size, size)
+		e.that(h*w+1 == c.Positions, "vision.positions is %d, %d×%d pixels in patches of %d need %d", c.Positions, size, size, c.Patch, h*w+1)
+	}
 }
