@@ -1,81 +1,52 @@
 package convert
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
-	"flamingo/loader"
+	"flamingo/checkpoint"
 	"flamingo/model"
-	"flamingo/tensor"
 )
 
-// native reads the trainer's checkpoint. Its names are the runtime's but for the vision encoder,
+// OpenNative opens a directory that the project's own trainer has written: config.json,
+// model.safetensors and tokenizer.json. Its names are the runtime's but for the vision encoder,
 // which has timm's and is not folded yet.
-type native struct {
-	weights
-	vision nfnetRules
-}
-
-func newNative(w weights, c model.Config) *native {
-	return &native{w, foldNFNet(w, "vision.", "vision.", c.Vision, TimmFlavour)}
-}
-
-func (n *native) floats(e model.Entry) ([]float32, error) {
-	if strings.HasPrefix(e.Name, "vision.") {
-		return n.vision.floats(e)
-	}
-	return n.read(e.Name, e.Shape)
-}
-
-// weights are an open safetensors file with its path, for messages.
-type weights struct {
-	path string
-	file *loader.Safetensors
-}
-
-// openSafetensors opens a file, which the caller closes.
-func openSafetensors(path string) (weights, *os.File, error) {
-	file, err := os.Open(path)
+func OpenNative(dir string) (*Checkpoint, error) {
+	path := filepath.Join(dir, "config.json")
+	data, err := os.ReadFile(path)
 	if err != nil {
-		return weights{}, nil, fmt.Errorf("convert: %w", err)
+		return nil, fmt.Errorf("convert: %w", err)
 	}
-	info, err := file.Stat()
-	if err == nil {
-		var w *loader.Safetensors
-		if w, err = loader.OpenSafetensors(file, info.Size()); err == nil {
-			return weights{path, w}, file, nil
+	config, err := model.ParseConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("convert: %s: %w", path, err)
+	}
+	if config.Vision.Family != "nfnet" {
+		return nil, fmt.Errorf("convert: %s: %w: vision.family is %q, the trainer's is \"nfnet\"", path, ErrCheckpoint, config.Vision.Family)
+	}
+	words, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("convert: %w", err)
+	}
+	file, err := checkpoint.Open(filepath.Join(dir, "model.safetensors"))
+	if err != nil {
+		return nil, fmt.Errorf("convert: %w", err)
+	}
+	c := &Checkpoint{Config: config, Tokenizer: words, rules: rules{}, files: []io.Closer{file}}
+	p := newPart(file)
+	foldNFNet(p.in("vision."), config.Vision.NFNetConfig, TimmFlavour, c.rules)
+	for _, e := range model.Spec(config) {
+		if !strings.HasPrefix(e.Name, "vision.") {
+			c.rules[e.Name] = p.tensor(e.Name, e.Shape...)
 		}
 	}
-	file.Close()
-	return weights{}, nil, fmt.Errorf("convert: %s: %w", path, err)
-}
-
-// read returns a tensor of the given shape.
-func (c weights) read(name string, shape tensor.Shape) ([]float32, error) {
-	e, ok := c.file.Find(name)
-	if !ok {
-		return nil, fmt.Errorf("%w: %s: %s is missing, want %v", ErrCheckpoint, c.path, name, shape)
+	if err := p.done(nothing); err != nil {
+		file.Close()
+		return nil, err
 	}
-	if !e.Shape.Equal(shape) {
-		return nil, fmt.Errorf("%w: %s: %s is %v, want %v", ErrCheckpoint, c.path, name, e.Shape, shape)
-	}
-	v, err := c.file.ReadFloats(name)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %s: %w", ErrCheckpoint, c.path, name, err)
-	}
-	return v, nil
-}
-
-// scalar returns the value of a tensor of one element, whether it has no axis or one.
-func (c weights) scalar(name string) (float32, error) {
-	shape := tensor.Shape{}
-	if e, ok := c.file.Find(name); ok && e.Shape.Equal(tensor.Shape{1}) {
-		shape = e.Shape
-	}
-	v, err := c.read(name, shape)
-	if err != nil {
-		return 0, err
-	}
-	return v[0], nil
+	return c, nil
 }

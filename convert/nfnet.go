@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"flamingo/model"
-	"flamingo/tensor"
 )
 
 // A Flavour is one of the two published ways to standardise an NFNet's weights. They place ε
@@ -19,19 +18,16 @@ const (
 
 // An nfnetFold knows how the runtime's tensors follow from a checkpoint with timm's dm_nfnet names.
 type nfnetFold struct {
-	weights
-	from    string // prefix of the checkpoint's names
+	from    part
 	flavour Flavour
-	out     nfnetRules
-	to      string // prefix of the runtime's names
+	to      rules
 }
 
 // foldNFNet gives a rule for every runtime tensor of the encoder. What is folded, all of it exact:
 // standardisation and gain into each kernel; the activation's γ into the kernel that follows it,
 // since conv(γ·a) = γ·conv(a); β of a block's input likewise; 2·α·skip gain into one scalar.
-// Kernels become rows of (ky, kx, channel), channels padded to a multiple of four.
-func foldNFNet(c weights, from, to string, config model.VisionConfig, flavour Flavour) nfnetRules {
-	f := &nfnetFold{c, from, flavour, nfnetRules{}, to}
+func foldNFNet(from part, config model.NFNetConfig, flavour Flavour, to rules) {
+	f := nfnetFold{from, flavour, to}
 	config = config.Resolve()
 	in := 3
 	for i, out := range config.Stem {
@@ -54,73 +50,65 @@ func foldNFNet(c weights, from, to string, config model.VisionConfig, flavour Fl
 		f.conv(n+"conv4", n+"conv3", convShape{b.Out, b.Mid, 1}, model.GammaGELU)
 		f.linear(n+"squeeze", n+"attn_last.fc1", b.SE, b.Out)
 		f.linear(n+"excite", n+"attn_last.fc2", b.Out, b.SE)
-		f.out[to+n+"scale"] = func() ([]float32, error) {
-			gain, err := f.scalar(from + n + "skipinit_gain")
-			return []float32{float32(2 * model.Alpha * float64(gain))}, err
-		}
+		gain := from.tensor(n + "skipinit_gain")
+		to["vision."+n+"scale"] = gain.scaled(2 * model.Alpha)
 	}
 	if config.Features > 0 {
 		f.conv("final", "final_conv", convShape{config.Features, config.Widths[3], 1}, 1)
 	}
-	return f.out
+}
+
+// scaled is every value times a factor.
+func (v values) scaled(factor float64) values {
+	return values{v.len, func(from, to int) ([]float32, error) {
+		x, err := v.read(from, to)
+		for i := range x {
+			x[i] = float32(factor * float64(x[i]))
+		}
+		return x, err
+	}}
 }
 
 type convShape struct{ out, in, kernel int } // in: channels of one group
 
-func (f *nfnetFold) conv(runtime, name string, s convShape, factor float64) {
-	f.out[f.to+runtime+".weight"] = func() ([]float32, error) {
-		w, err := f.read(f.from+name+".weight", tensor.Shape{s.out, s.in, s.kernel, s.kernel})
-		if err != nil {
-			return nil, err
+func (f nfnetFold) conv(runtime, name string, s convShape, factor float64) {
+	area := s.kernel * s.kernel
+	w := f.from.tensor(name+".weight", s.out, s.in, s.kernel, s.kernel)
+	gain := f.from.tensor(name+".gain", s.out, 1, 1, 1)
+	f.to["vision."+runtime+".weight"] = w.kernels(s.out, s.in, area, func(o int, kernel []float32) error {
+		g, err := gain.read(o, o+1)
+		if err == nil {
+			f.flavour.standardise(kernel, factor*float64(g[0]))
 		}
-		gain, err := f.read(f.from+name+".gain", tensor.Shape{s.out, 1, 1, 1})
-		if err != nil {
-			return nil, err
-		}
-		return f.standardise(w, gain, s, factor), nil
-	}
-	f.out[f.to+runtime+".bias"] = func() ([]float32, error) {
-		b, err := f.read(f.from+name+".bias", tensor.Shape{s.out})
-		return append(b, make([]float32, model.Pad4(s.out)-s.out)...), err
-	}
+		return err
+	})
+	bias := f.from.tensor(name+".bias", s.out)
+	f.to["vision."+runtime+".bias"] = stack(bias, zeros(model.Pad4(s.out)-s.out))
 }
 
-func (f *nfnetFold) standardise(w, gain []float32, s convShape, factor float64) []float32 {
-	area := s.kernel * s.kernel
-	fan, in := s.in*area, model.Pad4(s.in)
-	out := make([]float32, model.Pad4(s.out)*in*area)
-	for o := range s.out {
-		row := w[o*fan : (o+1)*fan]
-		mean, variance := 0.0, 0.0
-		for _, x := range row {
-			mean += float64(x)
-		}
-		mean /= float64(fan)
-		for _, x := range row {
-			variance += (float64(x) - mean) * (float64(x) - mean)
-		}
-		variance /= float64(fan)
-		scale := factor * float64(gain[o])
-		if f.flavour == DeepMindFlavour {
-			scale /= math.Sqrt(max(variance*float64(fan), 1e-4))
-		} else {
-			scale /= math.Sqrt(float64(fan)) * math.Sqrt(variance+1e-5)
-		}
-		for c := range s.in {
-			for k := range area {
-				out[(o*area+k)*in+c] = float32((float64(row[c*area+k]) - mean) * scale)
-			}
-		}
+// standardise gives a kernel mean zero and a size by its fan-in, times a factor.
+func (f Flavour) standardise(kernel []float32, factor float64) {
+	mean, variance, fan := 0.0, 0.0, float64(len(kernel))
+	for _, x := range kernel {
+		mean += float64(x)
 	}
-	return out
+	mean /= fan
+	for _, x := range kernel {
+		variance += (float64(x) - mean) * (float64(x) - mean)
+	}
+	variance /= fan
+	if f == DeepMindFlavour {
+		factor /= math.Sqrt(max(variance*fan, 1e-4))
+	} else {
+		factor /= math.Sqrt(fan) * math.Sqrt(variance+1e-5)
+	}
+	for i, x := range kernel {
+		kernel[i] = float32((float64(x) - mean) * factor)
+	}
 }
 
 // linear copies a squeeze-and-excitation layer, which timm stores as a 1×1 convolution.
-func (f *nfnetFold) linear(runtime, name string, out, in int) {
-	f.out[f.to+runtime+".weight"] = func() ([]float32, error) {
-		return f.read(f.from+name+".weight", tensor.Shape{out, in, 1, 1})
-	}
-	f.out[f.to+runtime+".bias"] = func() ([]float32, error) {
-		return f.read(f.from+name+".bias", tensor.Shape{out})
-	}
+func (f nfnetFold) linear(runtime, name string, out, in int) {
+	f.to["vision."+runtime+".weight"] = f.from.tensor(name+".weight", out, in, 1, 1)
+	f.to["vision."+runtime+".bias"] = f.from.tensor(name+".bias", out)
 }

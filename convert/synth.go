@@ -12,24 +12,36 @@ import (
 // finite numbers, but knowing nothing. It serves to try what a model costs without having it. It
 // takes token ids only.
 func Synth(c model.Config, seed uint64) *Checkpoint {
-	return &Checkpoint{Config: c, source: noise(seed), close: func() error { return nil }}
+	s := &Checkpoint{Config: c, rules: rules{}}
+	for _, e := range model.Spec(c) {
+		// Unit variance in gives unit variance out; vectors are small around one, as norms are.
+		spread, centre := 1/math.Sqrt(float64(e.Shape.Dim(-1))), 0.0
+		if e.Kind == model.Vector {
+			spread, centre = 0.1, 1
+		}
+		s.rules[e.Name] = noise(seed, e.Name, e.Shape.Len(), centre, spread)
+	}
+	return s
 }
 
-// noise is the seed of random weights; each tensor depends on it and on its own name alone.
-type noise uint64
+// noiseBlock is how many values of a random tensor one generator makes.
+const noiseBlock = 1 << 12
 
-func (n noise) floats(e model.Entry) ([]float32, error) {
+// noise is a random tensor, which depends on the seed and on its own name alone.
+func noise(seed uint64, name string, n int, centre, spread float64) values {
 	h := fnv.New64a()
-	h.Write([]byte(e.Name))
-	rng := rand.New(rand.NewPCG(uint64(n), h.Sum64()))
-	v := make([]float32, e.Shape.Len())
-	// Unit variance in gives unit variance out; vectors are small around one, as norms are.
-	spread, centre := 1/math.Sqrt(float64(e.Shape.Dim(-1))), 0.0
-	if e.Kind == model.Vector {
-		spread, centre = 0.1, 1
-	}
-	for i := range v {
-		v[i] = float32(centre + spread*rng.NormFloat64())
-	}
-	return v, nil
+	h.Write([]byte(name))
+	stream := h.Sum64()
+	return values{n, func(from, to int) ([]float32, error) {
+		v := make([]float32, 0, to-from)
+		for block := from / noiseBlock; block*noiseBlock < to; block++ {
+			rng := rand.New(rand.NewPCG(seed+uint64(block)*0x9e3779b97f4a7c15, stream))
+			for i := block * noiseBlock; i < min((block+1)*noiseBlock, to); i++ {
+				if x := rng.NormFloat64(); i >= from {
+					v = append(v, float32(centre+spread*x))
+				}
+			}
+		}
+		return v, nil
+	}}
 }

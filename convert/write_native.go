@@ -37,7 +37,7 @@ func (c *Checkpoint) Write(ctx context.Context, o Options) (*Report, error) {
 	for _, e := range model.Spec(c.Config) {
 		d := Storage(e, o.DType)
 		list = append(list, loader.Weight{Name: e.Name, DType: d, Shape: e.Shape, Data: func() ([]byte, error) {
-			t, r, err := pack(c.source, e, d)
+			t, r, err := pack(c.rules, e, d)
 			if err != nil {
 				return nil, err
 			}

@@ -24,8 +24,8 @@ type ResamplerConfig struct {
 type Temporal string
 
 const (
-	TemporalInterpolate Temporal = ""      // linearly interpolated (paper, section 4.1.4)
-	TemporalFirst       Temporal = "first" // the first ones; there can be no more frames (flamingo-mini)
+	TemporalInterpolate Temporal = "interpolate" // linearly, end points kept (paper, section 4.1.4); the default
+	TemporalFirst       Temporal = "first"       // the first ones; there can be no more frames (flamingo-mini)
 )
 
 func (c ResamplerConfig) check(e *checks) {
@@ -38,7 +38,7 @@ func (c ResamplerConfig) check(e *checks) {
 	e.size("resampler.hidden", c.Hidden, 1<<16)
 	e.multiple("resampler.hidden", c.Hidden)
 	e.that(c.Frames >= 0 && c.Frames <= 1024, "resampler.frames is %d, want 0 to 1024", c.Frames)
-	e.that(c.Temporal == TemporalInterpolate || c.Temporal == TemporalFirst, "resampler.temporal is %q, want %q or nothing", c.Temporal, TemporalFirst)
+	e.that(c.Temporal == "" || c.Temporal == TemporalInterpolate || c.Temporal == TemporalFirst, "resampler.temporal is %q, want %q or %q", c.Temporal, TemporalInterpolate, TemporalFirst)
 }
 
 // Resampler turns any number of visual features into a fixed number of visual tokens.
@@ -52,7 +52,7 @@ type Resampler struct {
 }
 
 func newResampler(w Weights, c ResamplerConfig) Resampler {
-	r := Resampler{stretch: c.Temporal == TemporalInterpolate}
+	r := Resampler{stretch: c.Temporal != TemporalFirst}
 	if c.InputDim != c.Dim {
 		r.Project = newLinear(w, "project", c.InputDim, c.Dim, true)
 	}

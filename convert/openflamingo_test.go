@@ -1,0 +1,88 @@
+package convert
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"flamingo/model"
+	"flamingo/tensor"
+)
+
+const openFlamingoNano = "../testdata/openflamingo-nano"
+
+func nanoFiles() Files {
+	return Files{
+		Checkpoint: filepath.Join(openFlamingoNano, "checkpoint.pt"), LM: filepath.Join(openFlamingoNano, "lm"),
+		Vision: filepath.Join(openFlamingoNano, "ViT.pt"), Layout: filepath.Join(openFlamingoNano, "release.json"),
+	}
+}
+
+func openRelease(t *testing.T, d tensor.DType) *model.Flamingo {
+	t.Helper()
+	c, err := OpenOpenFlamingo(nanoFiles())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	m, err := c.Upload(device, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+// openFlamingoCases are the golden's: one picture, two, text before the first, text between.
+var openFlamingoCases = []string{"caption", "two_images", "text_first", "text_between"}
+
+// TestOpenFlamingoGolden compares every stage with what the original classes compute.
+func TestOpenFlamingoGolden(t *testing.T) {
+	m := openRelease(t, tensor.F32)
+	g := openGolden(t, filepath.Join(openFlamingoNano, "expected.safetensors"))
+	for _, name := range openFlamingoCases {
+		t.Run(name, func(t *testing.T) {
+			images, ids := g.floats(name+".image"), g.ints(name+".ids")
+			c := Case{Images: images, IDs: ids}
+			got, err := c.Run(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			absolute(t, "vision tokens", got.VisionTokens, g.floats(name+".vision_tokens"), 1e-4)
+			absolute(t, "visual tokens", got.VisualTokens, g.floats(name+".visual_tokens"), 1e-4)
+			absolute(t, "logits", got.Logits, g.floats(name+".logits"), 1e-4)
+			if want := g.ints(name + ".greedy"); !slices.Equal(got.Greedy, want) {
+				t.Errorf("greedy: got %v, want %v", got.Greedy, want)
+			}
+		})
+	}
+}
+
+// TestOpenFlamingoQuantised states how far storage moves the logits.
+func TestOpenFlamingoQuantised(t *testing.T) {
+	g := openGolden(t, filepath.Join(openFlamingoNano, "expected.safetensors"))
+	for _, d := range []struct {
+		dtype tensor.DType
+		bound float64 // of the largest change of a logit; the logits' own size is about 6
+		same  int     // greedy tokens that must stay, of 48
+	}{{tensor.F16, 0.05, 40}, {tensor.Q8, 0.3, 30}, {tensor.Q4, 3, 0}} {
+		m := openRelease(t, d.dtype)
+		same, all, worst := 0, 0, 0.0
+		for _, name := range openFlamingoCases {
+			got, err := Case{Images: g.floats(name + ".image"), IDs: g.ints(name + ".ids")}.Run(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			worst = max(worst, tensor.Compare(got.Logits.F32(), g.floats(name+".logits").F32()).MaxAbs)
+			for i, id := range g.ints(name + ".greedy") {
+				if all++; i < len(got.Greedy) && got.Greedy[i] == id {
+					same++
+				}
+			}
+		}
+		t.Logf("%v: logits move by %.3g at most, %d of %d greedy tokens are the same", d.dtype, worst, same, all)
+		if !(worst <= d.bound) || same < d.same {
+			t.Errorf("%v: got %g and %d tokens, want at most %g and at least %d", d.dtype, worst, same, d.bound, d.same)
+		}
+	}
+}
