@@ -33,20 +33,6 @@ func TestPackUnpack(t *testing.T) {
 	}
 }
 
-func TestQ4BeatsAbsMax(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	for range 50 {
-		block := make([]float32, BlockLen)
-		for i := range block {
-			block[i] = float32(rng.NormFloat64())
-		}
-		plain := squaredError(block, absMax(block)/7, -8, 7)
-		if got := squaredError(block, q4Scale(block), -8, 7); got > plain {
-			t.Errorf("searched scale has squared error %g, plain absmax %g", got, plain)
-		}
-	}
-}
-
 func TestBytes(t *testing.T) {
 	for _, c := range []struct {
 		dtype DType
