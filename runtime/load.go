@@ -35,37 +35,31 @@ type Options struct {
 	Progress func(phase string, loaded, total, fromCache int64)
 }
 
-// Loaded is a model ready for use on its device.
-type Loaded struct {
-	Model    *model.Flamingo
+// A Delivery is what a load brought, and from where.
+type Delivery struct {
 	Manifest *loader.Manifest
 	Result   loader.Result
 	Notices  []string // for people: what went otherwise than hoped, but not wrong
+
+	files loader.FetchOptions
+}
+
+// Loaded is a model ready for use on its device.
+type Loaded struct {
+	Model *model.Flamingo
+	Delivery
 }
 
 // Load fetches a model to the device, compiles its kernels and runs its self-test. What the
 // manifest declares is checked against the model's configuration and the device's limits before
 // anything is allocated or fetched from it. On an error nothing of the model stays on the device.
+// A vision encoder alone is ErrTower.
 func Load(ctx context.Context, dev gpu.Device, o Options) (*Loaded, error) {
-	if o.Progress == nil {
-		o.Progress = func(string, int64, int64, int64) {}
-	}
-	if o.Source == nil && !o.Offline {
-		var err error
-		if o.Source, err = loader.NewSource(o.Location); err != nil {
-			return nil, err
-		}
-	}
-	o.Progress(PhaseManifest, 0, 0, 0)
-	files := loader.FetchOptions{Source: o.Source, Store: o.Store, Offline: o.Offline}
-	fetched, err := loader.FetchManifest(ctx, o.Location, files)
+	d, err := o.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l := &Loaded{Manifest: fetched.Manifest}
-	if fetched.Notice != "" {
-		l.Notices = append(l.Notices, fetched.Notice)
-	}
+	l := &Loaded{Delivery: d}
 	config, err := Config(l.Manifest)
 	if err != nil {
 		return nil, err
@@ -73,11 +67,16 @@ func Load(ctx context.Context, dev gpu.Device, o Options) (*Loaded, error) {
 	if err := fits(dev.Info(), l.Manifest); err != nil {
 		return nil, err
 	}
-	words, err := loadTokenizer(ctx, l.Manifest, files)
+	words, err := l.tokenizer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.fill(ctx, dev, config, words, o); err != nil {
+	tensors, err := l.fill(ctx, dev, o)
+	if err != nil {
+		return nil, err
+	}
+	if l.Model, err = model.New(dev, config, tensors, words); err != nil {
+		free(dev, tensors)
 		return nil, err
 	}
 	if err := l.prepare(ctx, o); err != nil {
@@ -87,11 +86,38 @@ func Load(ctx context.Context, dev gpu.Device, o Options) (*Loaded, error) {
 	return l, nil
 }
 
+// begin fills in what the options leave out and fetches the manifest.
+func (o *Options) begin(ctx context.Context) (d Delivery, err error) {
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64, int64) {}
+	}
+	if o.Source == nil && !o.Offline {
+		if o.Source, err = loader.NewSource(o.Location); err != nil {
+			return d, err
+		}
+	}
+	o.Progress(PhaseManifest, 0, 0, 0)
+	d.files = loader.FetchOptions{Source: o.Source, Store: o.Store, Offline: o.Offline}
+	fetched, err := loader.FetchManifest(ctx, o.Location, d.files)
+	if err != nil {
+		return d, err
+	}
+	d.Manifest = fetched.Manifest
+	if fetched.Notice != "" {
+		d.Notices = append(d.Notices, fetched.Notice)
+	}
+	return d, nil
+}
+
 // Config is the model's configuration in a manifest, with every tensor that the manifest declares
-// checked against it. Errors wrap model.ErrConfig or model.ErrWeights.
+// checked against it. Errors wrap model.ErrConfig or model.ErrWeights; a vision encoder alone is
+// ErrTower.
 func Config(m *loader.Manifest) (model.Config, error) {
 	c, err := model.ParseConfig(m.Config)
 	if err != nil {
+		if _, tower := model.ParseTowerConfig(m.Config); tower == nil {
+			err = ErrTower
+		}
 		return c, fmt.Errorf("%s: %w", m.Name, err)
 	}
 	shapes, dtypes := map[string]tensor.Shape{}, map[string]tensor.DType{}
@@ -120,32 +146,26 @@ func fits(i gpu.Info, m *loader.Manifest) error {
 	return nil
 }
 
-// loadTokenizer returns nil for a model without one.
-func loadTokenizer(ctx context.Context, m *loader.Manifest, files loader.FetchOptions) (*tokenizer.Tokenizer, error) {
-	if m.Tokenizer == nil {
+// tokenizer is nil for a model without one.
+func (d *Delivery) tokenizer(ctx context.Context) (*tokenizer.Tokenizer, error) {
+	file := d.Manifest.Tokenizer
+	if file == nil {
 		return nil, nil
 	}
-	data, err := loader.LoadFile(ctx, *m.Tokenizer, files)
+	data, err := loader.LoadFile(ctx, *file, d.files)
 	if err != nil {
 		return nil, err
 	}
 	words, err := tokenizer.Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %s: %w", m.Name, model.ErrConfig, m.Tokenizer.Path, err)
+		return nil, fmt.Errorf("%s: %w: %s: %w", d.Manifest.Name, model.ErrConfig, file.Path, err)
 	}
 	return words, nil
 }
 
-// fill brings the weights to the device and builds the model of them.
-func (l *Loaded) fill(ctx context.Context, dev gpu.Device, c model.Config, words *tokenizer.Tokenizer, o Options) (err error) {
-	tensors := map[string]gpu.Tensor{}
-	defer func() {
-		if err != nil {
-			for _, t := range tensors {
-				t.Free(dev)
-			}
-		}
-	}()
+// fill brings the weights to the device.
+func (d *Delivery) fill(ctx context.Context, dev gpu.Device, o Options) (tensors map[string]gpu.Tensor, err error) {
+	tensors = map[string]gpu.Tensor{}
 	sink := func(p loader.Piece) error {
 		t, ok := tensors[p.Tensor.Name]
 		if !ok {
@@ -157,35 +177,45 @@ func (l *Loaded) fill(ctx context.Context, dev gpu.Device, c model.Config, words
 		}
 		return t.Write(dev, int(p.Offset), p.Data)
 	}
-	l.Result, err = loader.Load(ctx, loader.LoadOptions{
-		Manifest: l.Manifest, Source: o.Source, Store: o.Store, Offline: o.Offline,
+	d.Result, err = loader.Load(ctx, loader.LoadOptions{
+		Manifest: d.Manifest, Source: o.Source, Store: o.Store, Offline: o.Offline,
 		Progress: func(p loader.Progress) { o.Progress(p.Phase, p.Loaded, p.Total, p.FromCache) },
 	}, sink)
 	if err != nil {
-		return err
+		free(dev, tensors)
+		return nil, err
 	}
-	l.Notices = append(l.Notices, l.Result.Notices...)
-	l.Model, err = model.New(dev, c, tensors, words)
-	return err
+	d.Notices = append(d.Notices, d.Result.Notices...)
+	return tensors, nil
+}
+
+func free(dev gpu.Device, tensors map[string]gpu.Tensor) {
+	for _, t := range tensors {
+		t.Free(dev)
+	}
+}
+
+// tell reports a phase that begins when all bytes are there.
+func (d *Delivery) tell(o Options, phase string) {
+	total := d.Manifest.Bytes()
+	o.Progress(phase, total, total, d.Result.FromCache)
 }
 
 // prepare makes the first caption as fast as the later ones, and refuses a device that computes
 // wrong numbers.
 func (l *Loaded) prepare(ctx context.Context, o Options) error {
-	total := l.Manifest.Bytes()
-	phase := func(name string) { o.Progress(name, total, total, l.Result.FromCache) }
-	phase(PhaseCompile)
+	l.tell(o, PhaseCompile)
 	s, err := l.Model.NewSession(ctx, 1, 1)
 	if err != nil {
 		return err
 	}
 	s.Close()
 	if len(l.Manifest.Selftest) > 0 {
-		phase(PhaseSelfTest)
+		l.tell(o, PhaseSelfTest)
 		if err := l.Model.CheckSelfTest(ctx, l.Manifest.Selftest); err != nil {
 			return err
 		}
 	}
-	phase(PhaseReady)
+	l.tell(o, PhaseReady)
 	return nil
 }
