@@ -27,6 +27,9 @@ var openFlamingoNames = trainedNames{
 	attnGate: "attn_gate", ffGate: "ff_gate", ff: "ff",
 }
 
+// openFlamingoPrompts are those that OpenFlamingo was evaluated with: no space behind the colon.
+var openFlamingoPrompts = map[string]string{"caption": "<image>Output:"}
+
 // OpenOpenFlamingo opens a release of OpenFlamingo (Awadalla et al. 2023).
 func OpenOpenFlamingo(f Files) (c *Checkpoint, err error) {
 	var layout *Layout
@@ -83,7 +86,7 @@ func (b *assembly) openFlamingo(f Files, layout *Layout) error {
 	if err := b.tokens(f, layout); err != nil {
 		return err
 	}
-	c.Prompts = map[string]string{"caption": "<image>Output:"}
+	c.Prompts = openFlamingoPrompts
 	openFlamingoRules(trained, *c, b.lm.layers, b.rules)
 	b.lm.make(b.rules, !own)
 	if own {

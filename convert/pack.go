@@ -53,17 +53,23 @@ func pack(from rules, e model.Entry, d tensor.DType) (tensor.Tensor, TensorRepor
 	gpu.Parallel(len(pieces), func(i int) {
 		pieces[i] = packRows(t, v, e.Name, i*each, min((i+1)*each, rows))
 	})
+	r.Error, err = relative(pieces)
+	return t, r, err
+}
+
+// relative is the error over all pieces, or what went wrong with one.
+func relative(pieces []piece) (float64, error) {
 	noise, power := 0.0, 0.0
 	for _, p := range pieces {
 		if p.err != nil {
-			return t, r, p.err
+			return 0, p.err
 		}
 		noise, power = noise+p.noise, power+p.power
 	}
-	if power > 0 {
-		r.Error = math.Sqrt(noise / power)
+	if power == 0 {
+		return 0, nil
 	}
-	return t, r, nil
+	return math.Sqrt(noise / power), nil
 }
 
 type piece struct {
@@ -86,17 +92,45 @@ func packRows(t tensor.Tensor, v values, name string, from, to int) (p piece) {
 	if err := t.PackRows(from, x); err != nil {
 		return piece{err: fmt.Errorf("%w: %s: %w", ErrCheckpoint, name, err)}
 	}
+	p = compareRows(t, x, from, to)
+	if p.err != nil {
+		p.err = fmt.Errorf("%w: %s: %w, too large for %v; convert with --dtype f32", ErrCheckpoint, name, p.err, t.DType)
+	}
+	return p
+}
+
+// compareRows compares rows from … to-1 of a tensor with the values x that they were made of.
+func compareRows(t tensor.Tensor, x []float32, from, to int) (p piece) {
+	width := t.Shape.Dim(-1)
 	stored := make([]float32, width)
 	for row := from; row < to; row++ {
 		t.UnpackRow(stored, row)
 		for i, s := range stored {
 			f := x[(row-from)*width+i]
 			if math.IsInf(float64(s), 0) {
-				return piece{err: fmt.Errorf("%w: %s: value %d is %g, too large for %v; convert with --dtype f32", ErrCheckpoint, name, row*width+i, f, t.DType)}
+				p.err = fmt.Errorf("value %d is %g", row*width+i, f)
+				return p
 			}
 			p.noise += float64(s-f) * float64(s-f)
 			p.power += float64(f) * float64(f)
 		}
 	}
 	return p
+}
+
+// distance is the error of a stored tensor, as in its report.
+func distance(t tensor.Tensor, v values) (float64, error) {
+	width, rows := t.Shape.Dim(-1), t.Shape.Rows()
+	each := max(1, pieceLen/width)
+	pieces := make([]piece, (rows+each-1)/each)
+	gpu.Parallel(len(pieces), func(i int) {
+		from, to := i*each, min((i+1)*each, rows)
+		x, err := v.read(from*width, to*width)
+		if err != nil {
+			pieces[i].err = err
+			return
+		}
+		pieces[i] = compareRows(t, x, from, to)
+	})
+	return relative(pieces)
 }

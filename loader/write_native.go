@@ -12,8 +12,10 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"flamingo/tensor"
@@ -218,6 +220,29 @@ func (w *modelWriter) shard(name string, s *shard, weights []Weight) error {
 		return err
 	}
 	w.m.Files = append(w.m.Files, sums.file(name))
+	return nil
+}
+
+// SaveSafetensors writes small values to one file, f32 or i32, by name.
+func SaveSafetensors(path string, values map[string]tensor.Tensor) error {
+	var entries []SafetensorsEntry
+	var data []byte
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		v := values[name]
+		dtype, ok := map[tensor.DType]string{tensor.F32: "F32", tensor.I32: "I32"}[v.DType]
+		if !ok {
+			return fmt.Errorf("loader: safetensors: %s: %s is %v, want f32 or i32", path, name, v.DType)
+		}
+		entries = append(entries, SafetensorsEntry{name, dtype, v.Shape, int64(len(data)), int64(len(v.Data))})
+		data = append(data, v.Data...)
+	}
+	header, err := safetensorsHeader(entries)
+	if err != nil {
+		return err
+	}
+	if err := writeSynced(path, append(header, data...)); err != nil {
+		return fmt.Errorf("loader: safetensors: %w", err)
+	}
 	return nil
 }
 

@@ -58,6 +58,17 @@ func NewTower(dev gpu.Device, c VisionConfig, tensors map[string]gpu.Tensor) (*T
 	return t, w.done()
 }
 
+// Close frees the weights.
+func (t *Tower) Close() {
+	for _, x := range t.tensors {
+		x.Free(t.dev)
+	}
+	t.tensors = nil
+}
+
+// Config describes the encoder.
+func (t *Tower) Config() VisionConfig { return t.config }
+
 // Features encodes a preprocessed picture, f32 [3, H, W], into f32 [C, h, w]. A class token is not
 // among them.
 func (t *Tower) Features(ctx context.Context, planes tensor.Tensor) (tensor.Tensor, error) {

@@ -19,7 +19,7 @@ import (
 )
 
 type inspectCommand struct {
-	Model  string `arg:"" placeholder:"DIR|URL|FILE" help:"Directory or address of a model, a flamingo.json, or a bare config.json without weights."`
+	Model  string `arg:"" placeholder:"DIR|URL|FILE|NAME" help:"Directory or address of a model, a flamingo.json, a bare config.json without weights, or the name of a published model such as Flamingo-80B or OpenFlamingo-3B-vitl-mpt1b."`
 	Tokens int    `default:"128" help:"Prompt and caption for which memory is estimated, in tokens."`
 	JSON   bool   `name:"json" help:"Print JSON."`
 }
@@ -136,6 +136,13 @@ func (p *part) add(e model.Entry, stored int) error {
 // describe finds the manifest and the configuration; a bare configuration has no manifest.
 func describe(ctx context.Context, location string) (*loader.Manifest, model.Config, error) {
 	path := location
+	if _, err := os.Stat(location); err != nil && !isURL(location) && !strings.ContainsAny(location, ".\\") {
+		c, unknown := convert.Published(location)
+		if unknown != nil {
+			return nil, c, errors.Join(err, unknown)
+		}
+		return nil, c, nil
+	}
 	if !isURL(location) {
 		bare := filepath.Join(location, "config.json")
 		if _, err := os.Stat(filepath.Join(location, loader.ManifestName)); errors.Is(err, fs.ErrNotExist) {

@@ -30,11 +30,14 @@ type program struct {
 }
 
 type commands struct {
-	Caption captionCommand `cmd:"" help:"Describe pictures."`
-	Inspect inspectCommand `cmd:"" help:"Show a model's tensors, sizes and needs."`
-	Convert convertCommand `cmd:"" help:"Make a model out of a checkpoint."`
-	Synth   synthCommand   `cmd:"" help:"Make a model of random weights, to try what its size costs."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Caption  captionCommand  `cmd:"" help:"Describe pictures."`
+	Inspect  inspectCommand  `cmd:"" help:"Show a model's tensors, sizes and needs."`
+	Convert  convertCommand  `cmd:"" help:"Make a model out of a checkpoint."`
+	Synth    synthCommand    `cmd:"" help:"Make a model, or the files of a release, of random weights, to try what its size costs."`
+	Tokenize tokenizeCommand `cmd:"" help:"Turn JSON lines with a text into token ids and back."`
+	Logits   logitsCommand   `cmd:"" help:"Compute every stage of a model for pictures and token ids from a file."`
+	Features featuresCommand `cmd:"" help:"Compute the features of a vision encoder alone."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
 func main() {
