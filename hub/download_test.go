@@ -65,7 +65,8 @@ func TestFilesThatAreThere(t *testing.T) {
 		{"nonsense remembered", func(_, remembered string) error { return os.WriteFile(remembered, []byte("null"), 0o644) }, 0},
 		{"removed", func(file, _ string) error { return os.Remove(file) }, 1},
 		{"other bytes", func(file, _ string) error { return os.WriteFile(file, noise(3, 700_001), 0o644) }, 1},
-		{"other size", func(file, _ string) error { return os.WriteFile(file, noise(1, 700_000), 0o644) }, 1},
+		{"more bytes after the right ones", func(file, _ string) error { return os.WriteFile(file, append(noise(1, 700_001), 0), 0o644) }, 1},
+		{"fewer bytes", func(file, _ string) error { return os.WriteFile(file, noise(1, 700_000), 0o644) }, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			h := newFakeHub(t)
@@ -141,7 +142,7 @@ func TestTokenStaysHome(t *testing.T) {
 	}{
 		{hub, hub + "/x", true}, {"https://hub.example", "https://HUB.example:443/x", true},
 		{"https://hub.example", "http://hub.example/x", false}, {"https://hub.example", "https://cdn.hub.example/x", false},
-		{"https://hub.example", "https://hub.example:8443/x", false}, {"https://hub.example", "https://hub.example.evil/x", false},
+		{"https://hub.example", "https://hub.example:8443/x", false}, {"https://hub.example:8443", "http://hub.example:8443/x", false}, {"https://hub.example", "https://hub.example.evil/x", false},
 	} {
 		base, err := parseBase(row.base)
 		if err != nil {
@@ -291,6 +292,12 @@ func TestCancelKeepsThePart(t *testing.T) {
 	stop()
 	if err := c.Download(cancelled, r, []string{tinyPath}, dir, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled before: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, verifiedName)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Download(cancelled, r, []string{bigPath}, dir, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled while hashing: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, tinyPath)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s is there: %v", tinyPath, err)

@@ -17,7 +17,7 @@ import (
 
 // Bounds on what a hub may say, far above any real repository.
 const (
-	maxAnswer = 64 << 20 // bytes of one JSON answer
+	maxAnswer = 32 << 20 // bytes of one JSON answer
 	maxFiles  = 200_000  // of a commit
 	maxPages  = 10_000   // of a commit's tree
 	maxSize   = 1 << 42  // bytes of a file; the sizes of maxFiles of them still add up in an int64

@@ -119,6 +119,7 @@ func TestRepoErrors(t *testing.T) {
 		{name: "500", status: 500, want: []string{"status 500", "tried 6 times"}, waits: 5},
 		{name: "429, long", status: 429, header: http.Header{"Retry-After": {"3600"}}, want: []string{"status 429", "asks to wait 1h0m0s"}},
 		{name: "web page", status: 200, body: "<!doctype html>", want: []string{`got "<!doctype html>", want the JSON`}},
+		{name: "endless", status: 200, body: strings.Repeat(" ", maxAnswer+1), want: []string{"more than 33554432 bytes"}},
 		{name: "no commit", status: 200, body: `{"sha":"main"}`, want: []string{`got commit "main", want 40`}},
 		{name: "another commit", revision: commitB, status: 200, body: `{"sha":"` + commitA + `"}`, want: []string{"got commit aaaa"}},
 		{name: "tree of another shape", status: 200, body: `{"sha":"` + commitA + `"}`, want: []string{"tree: got "}},

@@ -57,7 +57,6 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 // answer is a response whose body is watched for stalls.
 type answer struct {
 	*http.Response
-	parent context.Context
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
@@ -70,7 +69,7 @@ var errStalled = errors.New("the connection brought nothing")
 // open asks for an address of the repository id and returns the answer if it is the thing asked for,
 // or a range of it. Errors that may pass are *temporary.
 func (v *visit) open(ctx context.Context, id, address string, header http.Header) (*answer, error) {
-	a := &answer{parent: ctx, stall: v.stall, place: withoutQuery(address)}
+	a := &answer{stall: v.stall, place: withoutQuery(address)}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	a.timer = time.AfterFunc(a.stall, func() { a.cancel(errStalled) })
 	r, err := http.NewRequestWithContext(a.ctx, http.MethodGet, address, nil)
@@ -117,9 +116,6 @@ func (a *answer) Read(p []byte) (int, error) {
 }
 
 func (a *answer) explain(err error) error {
-	if a.parent.Err() != nil {
-		return context.Cause(a.parent)
-	}
 	place := a.place
 	if u := (*url.Error)(nil); errors.As(err, &u) {
 		place, err = withoutQuery(u.URL), u.Err
