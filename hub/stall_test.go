@@ -108,3 +108,17 @@ func TestStall(t *testing.T) {
 		})
 	}
 }
+
+// TestSlowCallerIsNoStall: time that the caller takes between reads is not the connection's.
+func TestSlowCallerIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		data := noise(1, 600_000)
+		s := &silent{data: data}
+		c := &Client{Base: DefaultBase, HTTP: &http.Client{Transport: s}}
+		r := &Repo{ID: testID, Commit: commitA, Files: []RemoteFile{{Path: "x", Size: int64(len(data)), BlobSHA1: blobOf(data)}}}
+		slow := func(string, string, int64, int64) { time.Sleep(time.Hour) }
+		if err := c.Download(t.Context(), r, []string{"x"}, t.TempDir(), slow); err != nil || len(s.asked) != 1 {
+			t.Errorf("asked %d times, %v; want once", len(s.asked), err)
+		}
+	})
+}
