@@ -56,6 +56,8 @@ type trickle struct {
 func (b *trickle) Read(p []byte) (int, error) {
 	if len(b.left) == 0 {
 		<-b.ctx.Done()
+	}
+	if b.ctx.Err() != nil {
 		return 0, b.ctx.Err()
 	}
 	time.Sleep(b.pace)
