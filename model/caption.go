@@ -11,11 +11,15 @@ import (
 type CaptionOptions struct {
 	Options
 	Prompt string // words that the caption begins with; they are not repeated in its text
+	// IDs, when not nil, are the whole prompt in place of words. The <image> token, whose id is
+	// Config.Tokens.Image, stands in it once. Without words and IDs a model that has no tokenizer
+	// is prompted by that token alone.
+	IDs []int32
 }
 
 // A Caption is what a model says about a picture.
 type Caption struct {
-	Text   string
+	Text   string  // "" from a model without a tokenizer
 	IDs    []int32 // the tokens of the text
 	Finish Finish
 	Stats  Stats
@@ -65,7 +69,7 @@ func (c *Captioner) Caption(ctx context.Context, img Image, o CaptionOptions, pi
 	if err := img.check(); err != nil {
 		return Caption{}, err
 	}
-	prompt, err := c.m.PromptText("caption", o.Prompt)
+	prompt, err := c.m.promptOf(o)
 	if err != nil {
 		return Caption{}, err
 	}

@@ -31,13 +31,30 @@ func (m *Flamingo) PromptText(task, text string) ([]int32, error) {
 
 func (m *Flamingo) template(text string) ([]int32, error) {
 	if m.Tokenizer == nil {
-		return nil, fmt.Errorf("%w: the model has no tokenizer, so it takes token ids only", ErrOption)
+		return nil, fmt.Errorf("%w: this model has no tokenizer; give the prompt as token ids, such as [%d]", ErrOption, m.Config.Tokens.Image)
 	}
 	var ids []int32
 	if bos := m.Config.Tokens.BOS; bos >= 0 {
 		ids = append(ids, bos)
 	}
 	return append(ids, m.Tokenizer.EncodeTemplate(text)...), nil
+}
+
+// promptOf is the whole prompt of a caption.
+func (m *Flamingo) promptOf(o CaptionOptions) ([]int32, error) {
+	switch image := m.Config.Tokens.Image; {
+	case o.IDs != nil && o.Prompt != "":
+		return nil, fmt.Errorf("%w: the prompt is given in words and as token ids; give one of them", ErrOption)
+	case o.IDs != nil:
+		_, images, err := m.refer(o.IDs)
+		if err == nil && images != 1 {
+			err = fmt.Errorf("%w: the prompt has the <image> token %d times, want once; its id is %d, and it marks the picture's place", ErrOption, images, image)
+		}
+		return o.IDs, err
+	case m.Tokenizer == nil && o.Prompt == "":
+		return []int32{image}, nil
+	}
+	return m.PromptText("caption", o.Prompt)
 }
 
 // A SelfTest is a prompt about the test card and the largest logits after it. It finds drivers

@@ -131,7 +131,8 @@ func (l *loaded) info(i gpu.Info) map[string]any {
 		"name": l.Manifest.Name, "revision": l.Manifest.Revision, "bytes": l.Manifest.Bytes(),
 		"parameters": l.Manifest.Parameters(), "device": i.Kind, "adapter": i.Name, "features": array(i.Features),
 		"fallback": i.IsSoftware, "dtype": l.dtype(), "licences": licences, "prompts": prompts,
-		"imageSize": l.Model.Config.Preprocess.Size, "cached": l.Result.Cached, "notices": array(l.Notices),
+		"imageSize": l.Model.Config.Preprocess.Size, "tokenizer": l.Model.Tokenizer != nil,
+		"imageToken": l.Model.Config.Tokens.Image, "cached": l.Result.Cached, "notices": array(l.Notices),
 	}
 }
 
@@ -171,7 +172,7 @@ func (e *engine) caption(c call) (any, error) {
 	defer l.mutex.Unlock()
 	var o model.CaptionOptions
 	seed := 0
-	if err := decode("caption", c.arg(2), text("prompt", &o.Prompt), integer("maxTokens", &o.MaxTokens),
+	if err := decode("caption", c.arg(2), prompt("prompt", &o.Prompt, &o.IDs), integer("maxTokens", &o.MaxTokens),
 		number("temperature", &o.Temperature), integer("topK", &o.TopK), number("topP", &o.TopP), integer("seed", &seed)); err != nil {
 		return nil, err
 	}

@@ -86,6 +86,24 @@ func text(name string, to *string, allowed ...string) option {
 	}}
 }
 
+// prompt reads words, or an array of token ids.
+func prompt(name string, words *string, ids *[]int32) option {
+	return option{name, func(v js.Value) error {
+		if !js.Global().Get("Array").Call("isArray", v).Bool() {
+			return text(name, words).read(v)
+		}
+		*ids = []int32{}
+		for i := range v.Length() {
+			id := 0
+			if err := integer(name, &id).read(v.Index(i)); err != nil {
+				return fmt.Errorf("token %d %w", i, err)
+			}
+			*ids = append(*ids, int32(id))
+		}
+		return nil
+	}}
+}
+
 func boolean(name string, to *bool) option {
 	return option{name, func(v js.Value) error {
 		if v.Type() != js.TypeBoolean {

@@ -205,7 +205,7 @@ async function describe(media, name) {
   at('caption').setAttribute('aria-busy', 'true');
   run = flamingo.caption(media);
   try {
-    for await (const piece of run) if (mine === turn) append(piece.text);
+    for await (const piece of run) if (mine === turn) append(format.said(flamingo.info, piece));
     const result = await run;
     if (mine === turn) finish(result, flamingo);
   } catch (error) {
@@ -213,7 +213,7 @@ async function describe(media, name) {
     if (error.code === 'aborted') {
       setState('ready');
       write('status', 'Stopped.');
-      offerText();
+      offerText(flamingo.info);
     } else {
       const gone = ['internal', 'device-lost', 'out-of-memory'].includes(error.code);
       if (gone) loading = undefined;
@@ -239,19 +239,23 @@ function append(text) {
 
 const captionText = () => at('caption').textContent.trim();
 
-function offerText() {
+// Token ids can be copied, but they describe nothing to a reader.
+function offerText(info) {
   show('copy', captionText() !== '');
-  show('alt', captionText() !== '');
+  show('alt', info.tokenizer && captionText() !== '');
 }
 
-function finish({ text, finish, stats }, flamingo) {
-  at('caption').textContent = text.trim();
+function finish(result, flamingo) {
+  const { text, finish, stats } = result;
+  const said = format.said(flamingo.info, result).trim();
+  at('caption').textContent = said;
   setState('ready');
-  write('status', finish === 'length' ? `Cut off after ${stats.tokens} tokens.` : 'Done.');
+  const done = finish === 'length' ? `Cut off after ${stats.tokens} tokens.` : 'Done.';
+  write('status', flamingo.info.tokenizer ? done : `${done} These are token ids: the model came without a tokenizer.`);
   // The stream is silent for screen readers; this speaks the whole sentence once.
-  write('spoken', `Caption: ${text.trim()}`);
-  at('preview').alt = text.trim();
-  offerText();
+  write('spoken', `Caption: ${said}`);
+  if (text) at('preview').alt = text.trim();
+  offerText(flamingo.info);
   showTimings(stats);
   showMemory(flamingo);
 }

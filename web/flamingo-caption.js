@@ -171,12 +171,12 @@ export class FlamingoCaption extends HTMLElement {
       let text = '';
       for await (const piece of run) {
         if (this.#run !== mine) break;
-        text += piece.text;
+        text += format.said(flamingo.info, piece);
         this.#result.write(text.trimStart());
         this.#emit('token', piece);
       }
       const result = await run;
-      this.#finish(target, result);
+      this.#finish(target, result, flamingo.info);
       return result;
     } catch (error) {
       if (error.code === 'internal' || error.code === 'device-lost') this.#engine?.forget();
@@ -219,15 +219,15 @@ export class FlamingoCaption extends HTMLElement {
     }
   }
 
-  #finish(target, result) {
-    const text = result.text.trim();
+  #finish(target, result, info) {
+    const text = format.said(info, result).trim();
     this.#result.write(text);
     this.#spoken.textContent = text;
     this.#show('done');
-    // An author's own words are never replaced, a caption of ours may be.
+    // An author's own words are never replaced, a caption of ours may be. Token ids describe nothing.
     const image = this.getAttribute('src') ? this.#picture : target;
     const ours = image.dataset?.altSource === 'generated';
-    if (image.localName === 'img' && (image === this.#picture || (this.hasAttribute('fill-alt') && (!image.alt || ours)))) {
+    if (info.tokenizer && image.localName === 'img' && (image === this.#picture || (this.hasAttribute('fill-alt') && (!image.alt || ours)))) {
       image.alt = text;
       image.dataset.altSource = 'generated';
     }

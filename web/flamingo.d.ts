@@ -112,8 +112,12 @@ export type Media =
   | string;
 
 export interface CaptionOptions {
-  /** Text before the answer; `<image>` marks the picture's place. Default: the model's own caption prompt. */
-  prompt?: string;
+  /**
+   * Words that the caption begins with, behind the model's own caption prompt; they are not repeated in the result. Or
+   * the whole prompt as token ids, in which `info.imageToken` stands once, at the picture's place: the only kind that a
+   * model without a tokenizer takes. Such a model is prompted by `[info.imageToken]` where this is left out.
+   */
+  prompt?: string | number[];
   /** Stop after this many tokens, 1 or more. Default: the model's. */
   maxTokens?: number;
   /** 0 (default) is greedy: the most likely token, always the same caption. Above 0: sampling. */
@@ -169,6 +173,10 @@ export interface Info {
   prompts: Record<string, string>;
   /** The side, in pixels, of the square the model sees. */
   imageSize: number;
+  /** False for a model that takes and gives token ids only: its texts are empty. */
+  tokenizer: boolean;
+  /** The id of the token that stands for the picture in a prompt. */
+  imageToken: number;
 }
 
 /**
@@ -189,12 +197,13 @@ export class Run implements PromiseLike<Result>, AsyncIterable<Piece> {
 }
 
 export interface Piece {
-  /** May be empty, while a character is not complete. */
+  /** May be empty, while a character is not complete and without a tokenizer. */
   text: string;
   id: number;
 }
 
 export interface Result {
+  /** Empty where the model has no tokenizer. */
   text: string;
   /** Token ids of the answer. */
   ids: number[];

@@ -33,6 +33,9 @@ export function progress({ loaded, total, bytesPerSecond, etaSeconds }) {
   return parts.join(' · ');
 }
 
+// said is a piece or a result in words, or in token ids where the model has no tokenizer.
+export const said = ({ tokenizer }, { text, id, ids = [id] }) => (tokenizer ? text : ids.map((each) => ` ${each}`).join(''));
+
 // altSnippet gives an <img> tag with the caption as its alt text.
 export function altSnippet(file, caption) {
   const escape = (text) => text.replace(/&/g, '&amp;').replace(/"/g, '&quot;').replace(/</g, '&lt;');

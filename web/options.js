@@ -8,6 +8,8 @@ const callback = [(v) => typeof v === 'function', 'a function'];
 const address = [(v) => typeof v === 'string' || v instanceof URL, 'a URL or a string'];
 const abortSignal = [(v) => typeof v?.aborted === 'boolean' && typeof v.addEventListener === 'function', 'an AbortSignal'];
 const oneOf = (...names) => [(v) => names.includes(v), `one of ${names.map((n) => `"${n}"`).join(', ')}`];
+const words = [(v) => typeof v === 'string' || (Array.isArray(v) && v.length > 0 && v.every((id) => Number.isInteger(id) && id >= 0)),
+  'a string, or a list of one or more token ids'];
 const integer = (min, max) => [(v) => Number.isInteger(v) && v >= min && v <= max, `a whole number from ${min} to ${max}`];
 const number = (test, want) => [(v) => typeof v === 'number' && Number.isFinite(v) && test(v), want];
 
@@ -25,7 +27,7 @@ const schemas = {
   },
   caption: {
     maxTokens: integer(1, 65536),
-    prompt: text,
+    prompt: words,
     seed: integer(0, Number.MAX_SAFE_INTEGER),
     signal: abortSignal,
     temperature: number((v) => v >= 0, 'a number from 0 up'),

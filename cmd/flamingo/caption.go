@@ -22,7 +22,8 @@ type captionCommand struct {
 	Model       string   `required:"" placeholder:"DIR|URL" help:"Directory or address of a model, or of its flamingo.json."`
 	Device      string   `enum:"${devices}" default:"${device}" help:"Where to compute: ${enum}."`
 	JSON        bool     `name:"json" help:"Print one JSON object a line."`
-	Prompt      string   `help:"Words that the caption begins with; they are not printed again."`
+	Prompt      string   `xor:"prompt" help:"Words that the caption begins with; they are not printed again."`
+	IDs         []int32  `name:"ids" xor:"prompt" placeholder:"ID,…" help:"The whole prompt as token ids, with the one of <image> once. A model without a tokenizer prints ids as well."`
 	MaxTokens   int      `default:"64" help:"Longest caption, in tokens."`
 	Temperature float64  `help:"Draw tokens at random, the more freely the higher; 0 takes the likeliest."`
 	TopK        int      `help:"Draw among the K likeliest tokens; 0 among all."`
@@ -79,6 +80,7 @@ func (c *captionCommand) captionAll(ctx context.Context, p *program) error {
 	defer m.Model.Device().Close()
 	r := captions{captionCommand: c, program: p, captioner: m.Model.NewCaptioner(), files: expand(c.Images)}
 	defer r.captioner.Close()
+	r.wordless = m.Model.Tokenizer == nil
 	// One picture that was named is answered by its caption alone, and as it comes.
 	r.alone = len(c.Images) == 1 && slices.Equal(r.files, c.Images)
 	failed := false
@@ -112,6 +114,7 @@ type captions struct {
 	captioner *model.Captioner
 	files     []string
 	alone     bool
+	wordless  bool // the model has no tokenizer
 }
 
 func (r *captions) caption(ctx context.Context, file string) error {
@@ -122,9 +125,15 @@ func (r *captions) caption(ctx context.Context, file string) error {
 	streamed := r.alone && r.liveOut && !r.JSON
 	var piece func(model.Token)
 	if streamed {
-		piece = func(t model.Token) { fmt.Fprint(r.out, plain(t.Text)) }
+		between := ""
+		piece = func(t model.Token) {
+			if r.wordless {
+				t.Text, between = fmt.Sprintf("%s%d", between, t.ID), ","
+			}
+			fmt.Fprint(r.out, plain(t.Text))
+		}
 	}
-	made, err := r.captioner.Caption(ctx, img, model.CaptionOptions{Prompt: r.Prompt, Options: model.Options{
+	made, err := r.captioner.Caption(ctx, img, model.CaptionOptions{Prompt: r.Prompt, IDs: r.IDs, Options: model.Options{
 		MaxTokens: r.MaxTokens, Temperature: r.Temperature, TopK: r.TopK, TopP: r.TopP, Seed: r.Seed,
 	}}, piece)
 	if streamed {
@@ -136,11 +145,23 @@ func (r *captions) caption(ctx context.Context, file string) error {
 	case r.JSON:
 		return r.print(answerOf(file, made))
 	case r.alone:
-		_, err = fmt.Fprintln(r.out, plain(made.Text))
+		_, err = fmt.Fprintln(r.out, r.said(made))
 	default:
-		_, err = fmt.Fprintf(r.out, "%s\t%s\n", file, plain(made.Text))
+		_, err = fmt.Fprintf(r.out, "%s\t%s\n", file, r.said(made))
 	}
 	return err
+}
+
+// said is a caption on its line: words, or ids as --ids takes them.
+func (r *captions) said(c model.Caption) string {
+	if !r.wordless {
+		return plain(c.Text)
+	}
+	var ids []string
+	for _, id := range c.IDs {
+		ids = append(ids, fmt.Sprint(id))
+	}
+	return strings.Join(ids, ",")
 }
 
 // plain keeps a caption on its line.

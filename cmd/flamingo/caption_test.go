@@ -11,6 +11,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"flamingo/convert"
+	"flamingo/tensor"
 )
 
 // line decodes a line of --json strictly: its fields are a promise.
@@ -85,6 +88,58 @@ func TestCaptionSampling(t *testing.T) {
 	prompted := line[answer](t, succeed(t, "caption", "--model", m, "--json", "--max-tokens", "8", "--prompt", " a cat", file))
 	if reflect.DeepEqual(prompted.IDs, greedy.IDs) {
 		t.Errorf("the prompt changes nothing: %v", greedy.IDs)
+	}
+}
+
+// TestCaptionWithoutTokenizer asks a model that has no words: it takes and gives ids.
+func TestCaptionWithoutTokenizer(t *testing.T) {
+	from, err := convert.OpenNative(checkpointOf(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	image, m, dir := fmt.Sprint(from.Config.Tokens.Image), filepath.Join(t.TempDir(), "wordless"), t.TempDir()
+	from.Tokenizer = nil
+	if _, err := from.Write(t.Context(), convert.Options{Out: m, Name: "wordless", DType: tensor.Q8}); err != nil {
+		t.Fatal(err)
+	}
+	file, other := put(t, dir, "a.png", pictureOf(t, 1)), put(t, dir, "b.png", pictureOf(t, 2))
+	args := []string{"caption", "--model", m, "--max-tokens", "4", "--ids", "9," + image + ",7"}
+	got := line[answer](t, succeed(t, append(args, "--json", file)...))
+	if got.Caption != "" || len(got.IDs) == 0 {
+		t.Fatalf("%+v, want ids and no words", got)
+	}
+	ids := strings.Trim(strings.ReplaceAll(fmt.Sprint(got.IDs), " ", ","), "[]")
+	if out := succeed(t, append(args, file)...); out != ids+"\n" {
+		t.Errorf("alone: %q, want %q", out, ids)
+	}
+	if out := succeed(t, append(args, file, other)...); !strings.HasPrefix(out, file+"\t"+ids+"\n"+other+"\t") {
+		t.Errorf("two files: %q, want %q for the first", out, ids)
+	}
+	var live bytes.Buffer
+	p := &program{in: strings.NewReader(""), out: &live, err: io.Discard, liveOut: true}
+	if status := p.run(t.Context(), append(args, "--device", "cpu", file)); status != statusOK || live.String() != ids+"\n" {
+		t.Errorf("terminal: status %d, %q, want %q", status, live.String(), ids)
+	}
+	bare := succeed(t, "caption", "--model", m, "--max-tokens", "4", file)
+	if alone := succeed(t, "caption", "--model", m, "--max-tokens", "4", "--ids", image, file); bare != alone || bare == ids+"\n" {
+		t.Errorf("no prompt gives %q, <image> alone %q, other ids %q; want the first two alike", bare, alone, ids)
+	}
+	for _, c := range []struct {
+		args   []string
+		status int
+		part   string
+	}{
+		{[]string{"--prompt", "a cat"}, statusFailed, "option: this model has no tokenizer; give the prompt as token ids, such as [" + image + "]"},
+		{[]string{"--prompt", "a cat", "--ids", image}, statusUsage, "--prompt and --ids can't be used together"},
+		{[]string{"--ids", "9,7"}, statusFailed, "option: the prompt has the <image> token 0 times, want once; its id is " + image},
+		{[]string{"--ids", image + ",320"}, statusFailed, "prompt token 1 is 320, the vocabulary has 320"},
+		{[]string{"--ids", image + ",cat"}, statusUsage, "--ids"},
+	} {
+		status, out, errs := flamingo(t, nil, append(append([]string{"caption", "--model", m}, c.args...), file)...)
+		if status != c.status || out != "" || !strings.Contains(errs, c.part) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%v: status %d, want %d and one line that says %q\n%s%s", c.args, status, c.status, c.part, out, errs)
+		}
 	}
 }
 

@@ -15,6 +15,12 @@ test('progress says what is known', () => {
   assert.equal(format.progress({ loaded: 854_000, total: 2_134_016, bytesPerSecond: 351_234.5, etaSeconds: 3.6 }), '854 kB of 2.1 MB · 351 kB/s · about 4 s left');
 });
 
+test('a model without a tokenizer speaks in ids', () => {
+  assert.equal(format.said({ tokenizer: true }, { text: ' a cat', id: 7 }), ' a cat');
+  assert.equal(format.said({ tokenizer: false }, { text: '', id: 7 }), ' 7');
+  assert.equal(format.said({ tokenizer: false }, { text: '', ids: [7, 8] }), ' 7 8');
+});
+
 test('an alt snippet cannot break out of its attributes', () => {
   assert.equal(format.altSnippet('a".png', '"><script> & more'), '<img src="a&quot;.png" alt="&quot;>&lt;script> &amp; more">');
 });

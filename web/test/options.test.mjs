@@ -29,7 +29,10 @@ test('an ill-typed option names the key, what it got and what it wants', () => {
     ['caption', 'topP', 0, '0', 'above 0 and at most 1'],
     ['caption', 'topP', '0.5', '"0.5"', 'above 0 and at most 1'],
     ['caption', 'seed', 2 ** 60, String(2 ** 60), 'a whole number'],
-    ['caption', 'prompt', ['a'], 'an array', 'a string'],
+    ['caption', 'prompt', 4, '4', 'a string'],
+    ['caption', 'prompt', ['a'], 'an array', 'token ids'],
+    ['caption', 'prompt', [4, -1], 'an array', 'token ids'],
+    ['caption', 'prompt', [], 'an array', 'one or more token ids'],
   ];
   for (const [call, key, value, got, want] of rows) refused(() => checkOptions(call, { [key]: value }), call, `"${key}"`, got, want);
 });
@@ -42,6 +45,7 @@ test('good options pass and undefined means the default', () => {
   const signal = new AbortController().signal;
   assert.deepEqual(checkOptions('caption', { maxTokens: 5, temperature: 0, topP: 1, seed: 0, signal, prompt: undefined }),
     { maxTokens: 5, temperature: 0, topP: 1, seed: 0, signal });
+  assert.deepEqual(checkOptions('caption', { prompt: [4, 0] }), { prompt: [4, 0] });
   assert.deepEqual(checkOptions('load'), {});
 });
 
