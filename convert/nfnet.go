@@ -1,8 +1,10 @@
 package convert
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"flamingo/model"
 )
@@ -111,4 +113,81 @@ func (f Flavour) standardise(kernel []float32, factor float64) {
 func (f nfnetFold) linear(runtime, name string, out, in int) {
 	f.to["vision."+runtime+".weight"] = f.from.tensor(name+".weight", out, in, 1, 1)
 	f.to["vision."+runtime+".bias"] = f.from.tensor(name+".bias", out)
+}
+
+// ParseNFNet reads what an NFNet looks like: a variant from F0 to F6, also as timm's dm_nfnet_f0, or
+// JSON with channels, depths, group_size, stem_channels and num_features. final is whether the
+// features are those of the final convolution or of the last stage. Errors wrap ErrCheckpoint.
+func ParseNFNet(text []byte, final bool) (model.NFNetConfig, error) {
+	var c model.NFNetConfig
+	var err error
+	if name := strings.TrimSpace(string(text)); strings.HasPrefix(name, "{") {
+		c, err = parseNFNetJSON(text)
+	} else {
+		c.Variant, err = nfnetVariant(name)
+	}
+	c.NoFinal = !final
+	if err != nil {
+		return c, fmt.Errorf("%w: the NFNet's configuration: %w", ErrCheckpoint, err)
+	}
+	return c, nil
+}
+
+// nfnetVariant gives F0 to F6 for the names of those.
+func nfnetVariant(name string) (string, error) {
+	lower := strings.ToLower(name)
+	n, ok := strings.CutPrefix(strings.TrimPrefix(lower, "dm_nfnet_"), "f")
+	if ok && len(n) == 1 && n >= "0" && n <= "6" {
+		return "F" + n, nil
+	}
+	if strings.HasPrefix(lower, "nfnet_f") {
+		return "", fmt.Errorf("%q is timm's own variant, which pads and scales differently from DeepMind's and has no skip gains; want dm_%s", name, lower)
+	}
+	return "", fmt.Errorf("got %.40q, want F0 to F6, dm_nfnet_f0 to dm_nfnet_f6, or JSON", name)
+}
+
+// nfnetJSON is the configuration of an NFNet that has no name.
+type nfnetJSON struct {
+	Architecture string   `json:"architecture"` // for people
+	Channels     []int    `json:"channels"`
+	Depths       []int    `json:"depths"`
+	GroupSize    int      `json:"group_size"`
+	Stem         int      `json:"stem_channels"` // of the last of its convolutions
+	Features     int      `json:"num_features"`
+	Bottleneck   *float64 `json:"bottle_ratio"`
+	SE           *float64 `json:"se_ratio"`
+	Alpha        *float64 `json:"alpha"`
+	Parameters   int      `json:"parameters"` // for people
+}
+
+func parseNFNetJSON(text []byte) (c model.NFNetConfig, err error) {
+	var j nfnetJSON
+	if err := decodeStrict(text, &j); err != nil {
+		return c, err
+	}
+	var errs []error
+	for _, fixed := range []struct {
+		name string
+		got  *float64
+		want float64
+	}{{"bottle_ratio", j.Bottleneck, 0.5}, {"se_ratio", j.SE, 0.5}, {"alpha", j.Alpha, model.Alpha}} {
+		if fixed.got != nil && *fixed.got != fixed.want {
+			errs = append(errs, fmt.Errorf("%s is %g, which is not supported; want %g", fixed.name, *fixed.got, fixed.want))
+		}
+	}
+	for _, stages := range []struct {
+		name string
+		got  []int
+		to   *[4]int
+	}{{"channels", j.Channels, &c.Widths}, {"depths", j.Depths, &c.Depths}} {
+		if copy(stages.to[:], stages.got); len(stages.got) != len(stages.to) {
+			errs = append(errs, fmt.Errorf("%s has %d numbers, want one for each of %d stages", stages.name, len(stages.got), len(stages.to)))
+		}
+	}
+	if j.Stem < 8 || j.Stem%8 != 0 {
+		errs = append(errs, fmt.Errorf("stem_channels is %d, want a multiple of 8: its convolutions have an eighth, a quarter, half and all of them", j.Stem))
+	}
+	c.GroupWidth, c.Features = j.GroupSize, j.Features
+	c.Stem = [4]int{j.Stem / 8, j.Stem / 4, j.Stem / 2, j.Stem}
+	return c, errors.Join(errs...)
 }

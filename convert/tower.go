@@ -1,11 +1,9 @@
 package convert
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"flamingo/checkpoint"
@@ -23,7 +21,8 @@ var (
 const flamingoSize = 320
 
 // OpenNFNet opens the weights of an NFNet: with timm's dm_nfnet names, or DeepMind's file, for which
-// flavour is DeepMindFlavour. A classifier's last layer is left out.
+// flavour is DeepMindFlavour. A classifier's last layer is left out, and the final convolution where
+// the configuration says so.
 func OpenNFNet(path string, c model.NFNetConfig, flavour Flavour) (*Tower, error) {
 	file, err := checkpoint.Open(path)
 	if err != nil {
@@ -36,20 +35,44 @@ func OpenNFNet(path string, c model.NFNetConfig, flavour Flavour) (*Tower, error
 		file.Close()
 		return nil, fmt.Errorf("convert: %s: %w", path, err)
 	}
-	var from tensors = file
 	if flavour == DeepMindFlavour {
 		t.Config.Vision.Activation = ops.GELUTanh // jax.nn.gelu's default
-		if _, timm := file.Find("stem.conv1.weight"); !timm {
-			from = openHaiku(file, c.Resolve().Depths)
-		}
+	}
+	from, err := nfnetTensors(file, c.Resolve().Depths, flavour)
+	if err != nil {
+		file.Close()
+		return nil, err
 	}
 	p := newPart(from)
 	foldNFNet(p, c, flavour, t.rules)
-	if err := p.done(among("head.fc.")); err != nil {
+	unused := []string{"head.fc."}
+	if c.NoFinal {
+		unused = append(unused, "final_conv.") // it is in the file all the same
+	}
+	if err := p.done(among(unused...)); err != nil {
 		file.Close()
 		return nil, err
 	}
 	return t, nil
+}
+
+// nfnetTensors finds out whose names a file has and presents it under timm's.
+func nfnetTensors(file tensors, depths [4]int, flavour Flavour) (tensors, error) {
+	_, timm := file.Find("stem.conv1.weight")
+	_, deepMind := file.Find(haikuRoot + "stem_conv0/w")
+	switch {
+	case timm && !slices.ContainsFunc(file.Entries(), func(e checkpoint.Entry) bool { return strings.HasSuffix(e.Name, ".skipinit_gain") }):
+		return nil, fmt.Errorf("%w: %s: no block has a skipinit_gain: this is one of timm's own nfnet_f*, which pad and scale differently; want a dm_nfnet_f*",
+			ErrCheckpoint, file.Path())
+	case timm:
+		return file, nil
+	case deepMind && flavour != DeepMindFlavour:
+		return nil, fmt.Errorf("%w: %s: the names are DeepMind's, whose weights are standardised differently; convert with --flavour deepmind", ErrCheckpoint, file.Path())
+	case deepMind:
+		return openHaiku(file, depths), nil
+	}
+	return nil, fmt.Errorf("%w: %s: got no NFNet, want stem.conv1.weight (timm) or %sstem_conv0/w (DeepMind)%s",
+		ErrCheckpoint, file.Path(), haikuRoot, newPart(file).sample())
 }
 
 // OpenCLIP opens CLIP's image tower, in OpenAI's spelling or Hugging Face's. heads is 0 for as many
@@ -83,45 +106,4 @@ func (t *Tower) clip(file tensors, heads int, embedding bool) error {
 	}
 	f.rules(c, t.rules)
 	return f.done(f.rest)
-}
-
-// ParseNFNet reads what an NFNet looks like: a variant from F0 to F6, or JSON with channels, depths,
-// group_size, stem_channels and num_features. final is whether the features are those of the final
-// convolution or of the last stage.
-func ParseNFNet(text []byte, final bool) (model.NFNetConfig, error) {
-	c := model.NFNetConfig{NoFinal: !final}
-	if name := strings.TrimSpace(string(text)); !strings.HasPrefix(name, "{") {
-		c.Variant = strings.ToUpper(strings.TrimPrefix(strings.TrimPrefix(name, "dm_"), "nfnet_"))
-		return c, nil
-	}
-	var j struct {
-		Architecture string   `json:"architecture"`
-		Channels     [4]int   `json:"channels"`
-		Depths       [4]int   `json:"depths"`
-		GroupSize    int      `json:"group_size"`
-		Stem         int      `json:"stem_channels"` // of the last of its convolutions
-		Features     int      `json:"num_features"`
-		Bottleneck   *float64 `json:"bottle_ratio"`
-		SE           *float64 `json:"se_ratio"`
-		Alpha        *float64 `json:"alpha"`
-		Parameters   int      `json:"parameters"`
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&j); err != nil {
-		return c, fmt.Errorf("%w: the NFNet's configuration: %w", ErrCheckpoint, err)
-	}
-	var errs []error
-	for _, fixed := range []struct {
-		name string
-		got  *float64
-		want float64
-	}{{"bottle_ratio", j.Bottleneck, 0.5}, {"se_ratio", j.SE, 0.5}, {"alpha", j.Alpha, model.Alpha}} {
-		if fixed.got != nil && *fixed.got != fixed.want {
-			errs = append(errs, fmt.Errorf("%w: the NFNet's %s is %g, which is not supported; want %g", ErrCheckpoint, fixed.name, *fixed.got, fixed.want))
-		}
-	}
-	c.Widths, c.Depths, c.GroupWidth, c.Features = j.Channels, j.Depths, j.GroupSize, j.Features
-	c.Stem = [4]int{j.Stem / 8, j.Stem / 4, j.Stem / 2, j.Stem}
-	return c, errors.Join(errs...)
 }

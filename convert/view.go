@@ -49,6 +49,9 @@ func (r renamed) Floats(name string, from, to int) ([]float32, error) {
 	return r.tensors.Floats(r.names[name], from, to)
 }
 
+// haikuRoot is what the names of DeepMind's parameters begin with.
+const haikuRoot = "NFNet/~/"
+
 // haiku presents DeepMind's parameters of an NFNet under timm's names and in its layout: kernels
 // [out, in, y, x] where haiku has [y, x, in, out].
 type haiku struct {
@@ -78,7 +81,7 @@ func openHaiku(file tensors, depths [4]int) *haiku {
 // haikuName is timm's name of a haiku parameter, or the name as it is where it has none.
 func haikuName(name string, blocks map[string]string) string {
 	module, param := name[:max(strings.LastIndex(name, "/"), 0)], name[strings.LastIndex(name, "/")+1:]
-	path := strings.Split(strings.TrimPrefix(module, "NFNet/~/"), "/~/")
+	path := strings.Split(strings.TrimPrefix(module, haikuRoot), "/~/")
 	switch param {
 	case "w":
 		param = "weight"
