@@ -96,18 +96,18 @@ func loadWeights(path string, r io.ReaderAt, size int64) ([]named, error) {
 
 // openFile opens a file that Close will close.
 func (f *File) openFile(path string) (io.ReaderAt, int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("checkpoint: %w", err)
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return nil, 0, bad(path, errors.New("got something that is not a file, want a file of weights"))
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, 0, fmt.Errorf("checkpoint: %w", err)
 	}
 	f.open = append(f.open, file)
-	info, err := file.Stat()
-	if err != nil {
-		return nil, 0, fmt.Errorf("checkpoint: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, bad(path, errors.New("got something that is not a file, want a file of weights"))
-	}
 	return file, info.Size(), nil
 }
 

@@ -121,6 +121,7 @@ func (m *machine) reduce(items tuple) error {
 	if !ok {
 		return fmt.Errorf("got %s, want a tuple of arguments", kindName(items[1]))
 	}
+	m.ops += len(args) // the memo may hold a long tuple
 	switch f := items[0].(type) {
 	case function:
 		v, err := f.call(m, args)
@@ -163,6 +164,7 @@ func orderedDict(m *machine, args tuple) (any, error) {
 	if !ok || len(args) > 1 {
 		return nil, fmt.Errorf("got %d arguments, the first %s, want none or a list of pairs", len(args), kindName(args[0]))
 	}
+	m.ops += len(pairs.items) // and a long list
 	for i, p := range pairs.items {
 		pair, ok := p.(tuple)
 		if l, isList := p.(*list); isList {

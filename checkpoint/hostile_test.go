@@ -96,6 +96,8 @@ func TestHostilePickles(t *testing.T) {
 		{"a shape of strings", tensors(part(storage, 0, "("+text("4")+"t", nums(1))) + ".", "want an integer"},
 		{"a tensor without a storage", tensors(part(text("0"), 0, nums(1), nums(1))) + ".", "want a storage"},
 		{"too few arguments", tensors(rebuild+"("+storage+"tR") + ".", "got 1 arguments"},
+		{"a negated tensor", tensors(strings.Replace(tensor1(1), "NtR", "N}"+text("neg")+"\x88stR", 1)) + ".", "resolve_neg"},
+		{"a list of pairs copied over and over", "(" + strings.Repeat("K\x01K\x01\x86", 1<<12) + "lp0\n0" + strings.Repeat("ccollections\nOrderedDict\nh\x00\x85R0", 1<<10) + ".", "operations"},
 		{"a parameter of nothing", "ctorch._utils\n_rebuild_parameter\n)R.", "no arguments"},
 		{"a pair of one", "ccollections\nOrderedDict\n(((" + text("a") + "lltR.", "want a pair"},
 	} {
@@ -206,6 +208,7 @@ func TestWrongFiles(t *testing.T) {
 		{"a zip of other files", zipped(member{name: "readme.txt", data: "hello"}), "neither a data.pkl"},
 		{"an empty zip", zipped(), "neither a data.pkl"},
 		{"the start of a zip", string(sound[:len(sound)/2]), "zip"},
+		{"the header of safetensors, cut off", "\xff\x00\x00\x00\x00\x00\x00\x00{\"w\"", "header length: got 255"},
 		{"safetensors, cut off", "\x3a\x00\x00\x00\x00\x00\x00\x00" + `{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}    ` + "1234", "w"},
 		{"two pickles", zipped(pkl, data, member{name: "b/data.pkl", data: "N."}), "want one pickle"},
 		{"a member twice", zipped(pkl, data, data), "a/data/0: the member appears twice"},

@@ -45,8 +45,8 @@ func kindOf(r io.ReaderAt, size int64) (kind, error) {
 	if bytes.HasPrefix(head, []byte("PK\x03\x04")) || bytes.HasPrefix(head, []byte("PK\x05\x06")) {
 		return zipFile, nil
 	}
-	// A header that starts with { follows its length; as text these eight bytes would be a huge number.
-	if len(head) > 8 && head[8] == '{' && binary.LittleEndian.Uint64(head) <= uint64(size-8) {
+	// A header that starts with { follows its length; were it text, the length would be beyond 2^56.
+	if len(head) > 8 && head[8] == '{' && binary.LittleEndian.Uint64(head) < 1<<40 {
 		return safetensorsFile, nil
 	}
 	text := strings.TrimLeft(strings.TrimPrefix(string(head), "\ufeff"), " \t\r\n")

@@ -56,6 +56,7 @@ type machine struct {
 	stack []any
 	marks []int // heights of the stack
 	memo  map[int64]any
+	ops   int // operations, or what takes as long as one
 	text  int // bytes of the strings kept
 	// persistent resolves the references of torch.save to storages; nil where there are none.
 	persistent func(id any) (any, error)
@@ -64,7 +65,7 @@ type machine struct {
 // run interprets the pickle at the scanner's position up to its end and returns its value.
 func (m *machine) run() (any, error) {
 	m.memo = map[int64]any{}
-	for range maxOps {
+	for ; m.ops < maxOps; m.ops++ {
 		at := m.in.pos
 		p, err := m.in.take(1)
 		if err != nil {

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -102,6 +103,12 @@ func (s *torchStorage) tensor(dtype string, args tuple) (*view, error) {
 	v := &view{dtype: dtype, shape: shape, strides: slices.Clone(strides), offset: s.offset + int(offset), data: s.data}
 	if dtype == "" {
 		v.dtype = "U8"
+	}
+	for _, x := range args[4:] {
+		// Lazily negated or conjugated tensors say so in a dict, which is otherwise empty.
+		if d, ok := x.(*dict); ok && (d.values["neg"] == true || d.values["conj"] == true) {
+			v.fault = errors.New("the tensor is stored negated; save it after resolve_neg()")
+		}
 	}
 	return v, nil
 }

@@ -89,7 +89,10 @@ func (v *view) check() error {
 	if len(v.strides) != len(v.shape) || v.offset < 0 {
 		return fmt.Errorf("offset %d and strides %v do not fit shape %v", v.offset, v.strides, v.shape)
 	}
-	width := elements[v.dtype].width
+	e, ok := elements[v.dtype]
+	if !ok {
+		return fmt.Errorf("dtype %q is not known", v.dtype)
+	}
 	last := uint64(v.offset)
 	for i, d := range v.shape {
 		high, span := bits.Mul64(uint64(max(d, 1)-1), uint64(v.strides[i]))
@@ -98,7 +101,7 @@ func (v *view) check() error {
 		}
 		last += span
 	}
-	n, holds := v.shape.Len(), v.data.size/int64(width)
+	n, holds := v.shape.Len(), v.data.size/int64(e.width)
 	if n > 0 && last >= uint64(holds) {
 		return fmt.Errorf("the last element is number %d of its storage, which has %d of %s", last, holds, v.dtype)
 	}
