@@ -34,7 +34,7 @@ var importRules = map[string]struct{ own, foreign []string }{
 	"loader":            {own: []string{"tensor"}, foreign: []string{"github.com/hack-pad/go-indexeddb/idb", "github.com/hack-pad/safejs"}},
 	"wasm":              {own: []string{"runtime", "model", "loader", "gpu", "gpu/webgpu", "tokenizer", "tensor"}},
 	"runtime":           {own: []string{"model", "loader", "gpu", "tokenizer", "tensor"}},
-	"convert":           {own: []string{"checkpoint", "model", "gpu", "loader", "tokenizer", "tensor"}},
+	"convert":           {own: []string{"checkpoint", "model", "ops", "gpu", "loader", "tokenizer", "tensor"}},
 	"checkpoint":        {own: []string{"loader", "tensor"}},
 	"hub":               {},
 	"picture":           {foreign: []string{"*"}}, // native only, so its decoders cost a visitor nothing

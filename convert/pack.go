@@ -107,7 +107,7 @@ func compareRows(t tensor.Tensor, x []float32, from, to int) (p piece) {
 		t.UnpackRow(stored, row)
 		for i, s := range stored {
 			f := x[(row-from)*width+i]
-			if math.IsInf(float64(s), 0) {
+			if s-s != 0 { // Inf, or NaN where a scale is
 				p.err = fmt.Errorf("value %d is %g", row*width+i, f)
 				return p
 			}

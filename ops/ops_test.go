@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -124,9 +125,11 @@ func (c *row) execute(t *testing.T, d gpu.Device, inputs []tensor.Tensor) []tens
 // TestOps holds every row's kernel, and each variant of it that the device offers, against the twin.
 func TestOps(t *testing.T) {
 	twin := gpu.NewCPU()
-	for i, c := range table {
+	for _, c := range table {
 		t.Run(c.op.Name+"/"+c.name, func(t *testing.T) {
-			inputs := c.inputs(&random{rand.New(rand.NewPCG(7, uint64(i)))})
+			seed := fnv.New64a() // of the name, so that a new row changes no other
+			seed.Write([]byte(t.Name()))
+			inputs := c.inputs(&random{rand.New(rand.NewPCG(7, seed.Sum64()))})
 			want := c.execute(t, twin, inputs)
 			eachKernel(c.op, func(kernel string) { c.compare(t, kernel, c.execute(t, device, inputs), want) })
 		})
@@ -163,7 +166,9 @@ func (c *row) compare(t *testing.T, kernel string, got, want []tensor.Tensor) {
 		if bound == 0 {
 			bound = 2e-6
 		}
-		if d := tensor.Compare(got[o].F32(), want[o].F32()); !(d.MaxRel <= bound) && d.MaxAbs > 0 {
+		// A few sums that cancel to nearly nothing have no relative precision to speak of.
+		const nothing = 2e-7
+		if d := tensor.Compare(got[o].F32(), want[o].F32()); !(d.MaxRel <= bound) && !(d.MaxAbs <= nothing) {
 			t.Errorf("%s: output %d %v: %v; bound %g", kernel, o, got[o].Shape, d, bound)
 		}
 	}
