@@ -43,8 +43,8 @@ func picturePath(e expectation) string {
 
 var makeModels sync.Once
 
-// models is a directory for the server: the built-in model, the same with f32 weights, the held-out
-// pictures, and one drawing in several file formats.
+// models is a directory for the server: the built-in model, the same with f32 weights, one without a
+// tokenizer, the held-out pictures, and one drawing in several file formats.
 func models(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs("../build/e2e-models")
@@ -56,6 +56,7 @@ func models(t *testing.T) string {
 		copyDir(t, "../testdata/nano/pictures", filepath.Join(dir, "pictures"))
 		copyDir(t, "../testdata/pictures", filepath.Join(dir, "formats"))
 		flamingo(t, "convert", "native", "../testdata/nano", "--dtype", "f32", "--name", "nano-f32", "--replace", "-o", filepath.Join(dir, "nano-f32"))
+		flamingo(t, "synth", "../runtime/testdata/tiny.json", "--replace", "-o", filepath.Join(dir, "wordless"))
 	})
 	return dir
 }
