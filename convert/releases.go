@@ -16,8 +16,9 @@ type Release struct {
 	Name  string // its own repository on the hub
 	Kind  string // "openflamingo" or "flamingo-mini"
 	Parts []Source
-	lm    string // config.json of the language model; "" where it is not known here
-	every int
+	// Layout is what the files of an OpenFlamingo do not say themselves.
+	Layout Layout
+	lm     string // config.json of the language model; "" where it is not known here
 }
 
 // A Source is a repository that one part of a release comes from.
@@ -64,8 +65,9 @@ var clipSource = Source{RoleVision, "openai/clip-vit-large-patch14", "main", "mi
 
 func openFlamingo(name, lm, licence, config string, every int) Release {
 	return Release{
-		Name: "openflamingo/" + name, Kind: "openflamingo", lm: config, every: every,
-		Parts: []Source{{RoleTrained, "openflamingo/" + name, "main", "mit"}, {RoleLM, lm, "main", licence}, clipSource},
+		Name: "openflamingo/" + name, Kind: "openflamingo", lm: config,
+		Layout: Layout{Vision: vitL14Layout, Every: every, EOCToken: neoxEOC, MediaToken: neoxImage, PadToken: neoxPad},
+		Parts:  []Source{{RoleTrained, "openflamingo/" + name, "main", "mit"}, {RoleLM, lm, "main", licence}, clipSource},
 	}
 }
 
@@ -123,11 +125,6 @@ const (
 	openFlamingoLatents = 64
 )
 
-// Layout is what the files of a release do not say themselves.
-func (r Release) Layout() Layout {
-	return Layout{Vision: vitL14Layout, Every: r.every, EOCToken: neoxEOC, MediaToken: neoxImage, PadToken: neoxPad}
-}
-
 // Config is the configuration that a conversion of the release arrives at.
 func (r Release) Config() (model.Config, error) {
 	l, err := r.languageModel()
@@ -144,7 +141,7 @@ func (r Release) Config() (model.Config, error) {
 			Hidden: 4 * vitL14.Width, Activation: ops.GELU,
 		},
 		XAttn: model.XAttnConfig{
-			Every: r.every, Placement: model.PlaceOpenFlamingo, Heads: 8, HeadDim: innerHead, Hidden: 4 * lm.Dim, Activation: ops.GELU,
+			Every: r.Layout.Every, Placement: model.PlaceOpenFlamingo, Heads: 8, HeadDim: innerHead, Hidden: 4 * lm.Dim, Activation: ops.GELU,
 		},
 		LM:      lm,
 		Tokens:  model.Tokens{BOS: -1, EOS: l.eos, Pad: neoxPad, EndOfChunk: neoxEOC, Image: neoxImage},

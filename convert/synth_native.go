@@ -50,7 +50,7 @@ func SynthRelease(r Release, seed uint64, dir string) (Files, error) {
 	if err := os.MkdirAll(f.LM, 0o755); err != nil {
 		return f, fmt.Errorf("convert: %w", err)
 	}
-	layout, err := json.MarshalIndent(r.Layout(), "", " ")
+	layout, err := json.MarshalIndent(r.Layout, "", " ")
 	if err != nil {
 		return f, err
 	}

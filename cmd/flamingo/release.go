@@ -181,7 +181,7 @@ func openParts(r convert.Release, parts []releasePart, embedding bool) (*convert
 	if r.Kind == "flamingo-mini" {
 		return convert.OpenFlamingoMini(f)
 	}
-	layout, err := json.Marshal(r.Layout())
+	layout, err := json.Marshal(r.Layout)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 type tokenizeCommand struct {
 	Tokenizer string           `required:"" placeholder:"FILE" help:"tokenizer.json."`
 	Added     map[string]int32 `placeholder:"NAME=ID" help:"Special tokens to add, such as <image>=50278."`
+	CleanUp   bool             `negatable:"" default:"true" help:"Decode as transformers does by default: without the space before punctuation."`
 }
 
 // A line of input, and one of output.
@@ -54,7 +55,11 @@ func (c *tokenizeCommand) Run(ctx context.Context, p *program) error {
 				return fmt.Errorf("%w: line %d: want an object with \"text\": %v", model.ErrOption, n, err)
 			}
 			ids := words.EncodeTemplate(*u.Text)
-			if err := p.print(tokenized{append([]int32{}, ids...), words.Decode(ids, false)}); err != nil {
+			decoded := words.Decode(ids, false)
+			if c.CleanUp {
+				decoded = tokenizer.CleanUp(decoded)
+			}
+			if err := p.print(tokenized{append([]int32{}, ids...), decoded}); err != nil {
 				return err
 			}
 		}
