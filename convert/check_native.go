@@ -47,7 +47,7 @@ func (c *Checkpoint) Check(ctx context.Context, dir string, r *Report) (Divergen
 		if !ok {
 			return Divergence{}, fmt.Errorf("%w: %s: %s is missing", ErrCheckpoint, dir, e.Name)
 		}
-		data, err := t.bytes()
+		packed, err := t.value()
 		if err != nil {
 			return Divergence{}, err
 		}
@@ -55,7 +55,7 @@ func (c *Checkpoint) Check(ctx context.Context, dir string, r *Report) (Divergen
 		if err != nil {
 			return Divergence{}, err
 		}
-		got, err := distance(tensor.Tensor{Shape: t.Shape, DType: t.DType, Data: data}, v)
+		got, err := distance(packed, v)
 		if err != nil {
 			return Divergence{}, err
 		}
@@ -93,20 +93,6 @@ func checkFiles(dir string) (*loader.Manifest, error) {
 		}
 	}
 	return m, nil
-}
-
-// A storedTensor is one in the files of a converted model.
-type storedTensor struct {
-	loader.TensorEntry
-	file *os.File
-}
-
-func (s storedTensor) bytes() ([]byte, error) {
-	data := make([]byte, s.Bytes)
-	if _, err := s.file.ReadAt(data, s.Offset); err != nil {
-		return nil, fmt.Errorf("convert: %s: %s: %w", s.file.Name(), s.Name, err)
-	}
-	return data, nil
 }
 
 func openStored(dir string, m *loader.Manifest) (list map[string]storedTensor, done func(), err error) {

@@ -2,6 +2,8 @@ package convert
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -28,7 +30,7 @@ func rename(file tensors, to func(name string) string) renamed {
 
 func (r renamed) Entries() []checkpoint.Entry {
 	var list []checkpoint.Entry
-	for name := range r.names {
+	for _, name := range slices.Sorted(maps.Keys(r.names)) {
 		e, _ := r.Find(name)
 		list = append(list, e)
 	}

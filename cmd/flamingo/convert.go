@@ -41,7 +41,7 @@ func (c *nativeCommand) Run(ctx context.Context, p *program) error {
 type parts struct {
 	Checkpoint string `required:"" placeholder:"FILE" help:"What was trained: .pt, .bin or safetensors."`
 	LM         string `name:"lm" required:"" placeholder:"DIR" help:"Directory of the frozen language model: config.json, weights, tokenizer.json."`
-	Vision     string `required:"" placeholder:"FILE" help:"Weights of CLIP's image tower."`
+	Vision     string `placeholder:"FILE" help:"Weights of CLIP's image tower; not for a flamingo-mini that holds them itself."`
 	Tokenizer  string `placeholder:"FILE" help:"tokenizer.json; by default the one beside the language model."`
 	Embedding  bool   `help:"Keep CLIP's embedding, by which pictures are compared."`
 }

@@ -19,6 +19,7 @@ type releaseCommand struct {
 	Release   string `arg:"" placeholder:"NAME" help:"Such as openflamingo/OpenFlamingo-3B-vitl-mpt1b."`
 	Hub       string `placeholder:"URL" help:"Address of a mirror of the hub. A token is taken from HF_TOKEN."`
 	Downloads string `placeholder:"DIR" help:"Where the downloaded files are kept; by default a directory of the user's cache. What is there is not fetched again."`
+	Tokenizer string `placeholder:"FILE" help:"tokenizer.json, where the language model's repository has none."`
 	Embedding bool   `help:"Keep CLIP's embedding, by which pictures are compared."`
 	conversion
 }
@@ -56,7 +57,7 @@ func (c *releaseCommand) Run(ctx context.Context, p *program) error {
 			return err
 		}
 	}
-	from, err := openParts(r, parts, c.Embedding)
+	from, err := openParts(r, parts, convert.Files{Tokenizer: c.Tokenizer, Embedding: c.Embedding})
 	if err != nil {
 		return err
 	}
@@ -163,8 +164,7 @@ func (p *program) downloading() hub.Progress {
 }
 
 // openParts opens what was downloaded.
-func openParts(r convert.Release, parts []releasePart, embedding bool) (*convert.Checkpoint, error) {
-	f := convert.Files{Embedding: embedding}
+func openParts(r convert.Release, parts []releasePart, f convert.Files) (*convert.Checkpoint, error) {
 	for _, p := range parts {
 		switch weights := filepath.Join(p.dir, p.paths[len(p.paths)-1]); p.Role {
 		case convert.RoleTrained:
