@@ -130,6 +130,11 @@ func (p part) tensor(name string, shape ...int) values {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 		}
+		for i, f := range x {
+			if f-f != 0 { // as is that of ±∞ and NaN alone
+				return nil, fmt.Errorf("%w: %s: %s: value %d is %g, want finite weights; download the file again", ErrCheckpoint, p.file.Path(), name, from+i, f)
+			}
+		}
 		return x, nil
 	}
 	return v

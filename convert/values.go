@@ -108,7 +108,7 @@ type rules map[string]values
 func (r rules) values(e model.Entry) (values, error) {
 	v, ok := r[e.Name]
 	if !ok {
-		return v, fmt.Errorf("%w: no rule gives %s", ErrCheckpoint, e.Name)
+		return v, fmt.Errorf("%w: nothing in it gives %s %v, which its configuration asks for; do its files belong together?", ErrCheckpoint, e.Name, e.Shape)
 	}
 	if v.len != e.Shape.Len() {
 		return v, fmt.Errorf("%w: %s: the checkpoint gives %d values, want %v", ErrCheckpoint, e.Name, v.len, e.Shape)

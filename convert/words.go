@@ -2,7 +2,10 @@ package convert
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+
+	"flamingo/tokenizer"
 )
 
 // An addedToken is a special token that a Flamingo's training gave its tokenizer.
@@ -12,16 +15,20 @@ type addedToken struct {
 }
 
 // addTokens returns a tokenizer.json with more special tokens. Those that it has already must have
-// the same ids.
+// the same ids, and no other token may have one of them. Errors wrap ErrCheckpoint.
 func addTokens(words []byte, list []addedToken) ([]byte, error) {
 	var file map[string]json.RawMessage
-	if err := json.Unmarshal(words, &file); err != nil {
-		return nil, fmt.Errorf("convert: tokenizer.json: %w", err)
+	err := json.Unmarshal(words, &file)
+	if err == nil && file == nil {
+		err = errors.New("got null, want an object")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: tokenizer.json: %w", ErrCheckpoint, err)
 	}
 	var added []json.RawMessage
 	if raw, ok := file["added_tokens"]; ok {
 		if err := json.Unmarshal(raw, &added); err != nil {
-			return nil, fmt.Errorf("convert: tokenizer.json: added_tokens: %w", err)
+			return nil, fmt.Errorf("%w: tokenizer.json: added_tokens: %w", ErrCheckpoint, err)
 		}
 	}
 	ids := map[string]int32{}
@@ -31,7 +38,7 @@ func addTokens(words []byte, list []addedToken) ([]byte, error) {
 			Content string `json:"content"`
 		}
 		if err := json.Unmarshal(raw, &t); err != nil {
-			return nil, fmt.Errorf("convert: tokenizer.json: added_tokens: %w", err)
+			return nil, fmt.Errorf("%w: tokenizer.json: added_tokens: %w", ErrCheckpoint, err)
 		}
 		ids[t.Content] = t.ID
 	}
@@ -55,5 +62,12 @@ func addTokens(words []byte, list []addedToken) ([]byte, error) {
 		return nil, err
 	}
 	file["added_tokens"] = raw
-	return json.Marshal(file)
+	out, err := json.Marshal(file)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tokenizer.Parse(out); err != nil {
+		return nil, fmt.Errorf("%w: tokenizer.json with the checkpoint's tokens: %w", ErrCheckpoint, err)
+	}
+	return out, nil
 }
