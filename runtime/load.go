@@ -64,7 +64,7 @@ func Load(ctx context.Context, dev gpu.Device, o Options) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := fits(dev.Info(), l.Manifest); err != nil {
+	if err := l.fits(dev, func(t *trial) error { return t.caption(ctx, l.Manifest, config) }); err != nil {
 		return nil, err
 	}
 	words, err := l.tokenizer(ctx)
@@ -130,20 +130,13 @@ func Config(m *loader.Manifest) (model.Config, error) {
 	return c, nil
 }
 
-// fits refuses a model of which the device cannot hold one tensor. A limit of 0 is none.
-func fits(i gpu.Info, m *loader.Manifest) error {
-	for _, limit := range []struct {
-		name  string
-		bytes int
-	}{{"buffer", i.MaxBuffer}, {"binding", i.MaxBinding}} {
-		for _, t := range m.Tensors {
-			if limit.bytes > 0 && t.Bytes > int64(limit.bytes) {
-				return fmt.Errorf("%s: %s has %d bytes, %s takes at most %d in one %s: %w; use a smaller model, another GPU or the CPU",
-					m.Name, t.Name, t.Bytes, i.Description, limit.bytes, limit.name, gpu.ErrLimits)
-			}
-		}
+// fits refuses a model that the device cannot run: record puts on trial what it is wanted for.
+func (d *Delivery) fits(dev gpu.Device, record func(*trial) error) error {
+	t := newTrial(dev.Info())
+	if err := record(t); err != nil {
+		return fmt.Errorf("%s: %w", d.Manifest.Name, err)
 	}
-	return nil
+	return t.verdict(d.Manifest)
 }
 
 // tokenizer is nil for a model without one.

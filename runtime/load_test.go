@@ -136,6 +136,8 @@ func TestLoadFailsCleanly(t *testing.T) {
 		}, is: model.ErrConfig, code: "unsupported-model", part: "lm.vocab is 2000000000", reads: 1},
 		{name: "buffers too small", info: limits{buffer: 1000}, is: gpu.ErrLimits, code: "limits-too-small", part: "at most 1000 in one buffer", reads: 1},
 		{name: "bindings too small", info: limits{binding: 1000}, is: gpu.ErrLimits, code: "limits-too-small", part: "at most 1000 in one binding", reads: 1},
+		{name: "bindings too small for the cache", info: limits{binding: 16000}, is: gpu.ErrLimits, code: "limits-too-small", part: "lm.blocks.0: append: f32 [96,64] has 24576 bytes", reads: 1},
+		{name: "too few workgroups", info: limits{groups: 1}, is: gpu.ErrLimits, code: "limits-too-small", part: "at most 1 along an axis", reads: 1},
 		{name: "another tokenizer", spoil: func(t *testing.T, dir string, _ *counted) {
 			edit(t, filepath.Join(dir, "tokenizer.json"), `"version":"1.0"`, `"version":"2.0"`)
 		}, is: loader.ErrIntegrity, code: "integrity", part: "tokenizer.json", reads: 2},
@@ -188,11 +190,11 @@ type limited struct {
 	limits
 }
 
-type limits struct{ buffer, binding, allocations int }
+type limits struct{ buffer, binding, groups, allocations int }
 
 func (l *limited) Info() gpu.Info {
 	i := l.Device.Info()
-	i.MaxBuffer, i.MaxBinding = l.buffer, l.binding
+	i.MaxBuffer, i.MaxBinding, i.MaxGroups = l.buffer, l.binding, l.groups
 	return i
 }
 

@@ -20,8 +20,7 @@ type LoadedTower struct {
 }
 
 // LoadTower fetches a vision encoder that was converted without a language model. Its checks, its
-// phases and its errors are Load's, but there is nothing to compile or to test beforehand. The
-// weights stay until the device is closed.
+// phases and its errors are Load's, but there is nothing to compile or to test beforehand.
 func LoadTower(ctx context.Context, dev gpu.Device, o Options) (*LoadedTower, error) {
 	d, err := o.begin(ctx)
 	if err != nil {
@@ -31,7 +30,7 @@ func LoadTower(ctx context.Context, dev gpu.Device, o Options) (*LoadedTower, er
 	if t.Config, err = TowerConfig(t.Manifest); err != nil {
 		return nil, err
 	}
-	if err := fits(dev.Info(), t.Manifest); err != nil {
+	if err := t.fits(dev, func(w *trial) error { return w.features(ctx, t.Manifest, t.Config) }); err != nil {
 		return nil, err
 	}
 	tensors, err := t.fill(ctx, dev, o)
@@ -57,7 +56,7 @@ func TowerConfig(m *loader.Manifest) (model.TowerConfig, error) {
 		}
 		return c, fmt.Errorf("%s: %w", m.Name, err)
 	}
-	dev := &trial{}
+	dev := newTrial(gpu.Info{})
 	tensors, err := dev.weights(m)
 	if err == nil {
 		_, err = model.NewTower(dev, c.Vision, tensors)

@@ -121,6 +121,7 @@ func TestLoadTowerFailsCleanly(t *testing.T) {
 			code: "invalid-model", part: "vision.norm.heavy is not part of this model", reads: 1},
 		{name: "an unknown field", from: `"width":32`, to: `"breadth":32`, code: "unsupported-model", part: "breadth", reads: 1},
 		{name: "buffers too small", info: limits{buffer: 1000}, code: "limits-too-small", part: "at most 1000 in one buffer", reads: 1},
+		{name: "too few workgroups", info: limits{groups: 1}, code: "limits-too-small", part: "at most 1 along an axis", reads: 1},
 		{name: "a device that is full", info: limits{allocations: 5}, code: "out-of-memory", part: "no room", reads: 2},
 		{name: "weights that do not come", fail: "model-", code: "network", part: "the disk is gone", reads: 2},
 	} {
