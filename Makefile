@@ -11,14 +11,14 @@ export GOFLAGS += -buildvcs=false
 
 JS       := GOOS=js GOARCH=wasm
 WASMRUN  := $(CURDIR)/build/wasmrun
-JS_PKGS  := ./tensor ./tokenizer ./shaders ./gpu/... ./ops ./model ./convert ./loader ./runtime ./wasm
+JS_PKGS  := ./tensor ./tokenizer ./shaders ./gpu/... ./ops ./model ./checkpoint ./convert ./loader ./runtime ./wasm
 GPU_PKGS := ./gpu/... ./ops ./model ./convert
 LAVAPIPE := ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1
 PYTHON   ?= python3
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .NOTPARALLEL: # go uses all cores by itself, and tests need what comes before them
-.PHONY: build demo serve test test-go test-gpu test-web e2e large size bench lint train-nano deps clean help
+.PHONY: build demo serve test test-go test-gpu test-web e2e large full full-nfnet size bench lint train-nano deps clean help
 
 build: ## compile web/flamingo.wasm, copy wasm_exec.js, compress them, print the sizes (the default)
 	$(JS) go build -trimpath -ldflags="-s -w" -o web/flamingo.wasm ./wasm
@@ -49,6 +49,21 @@ e2e: ## the built page in headless Chromium; after a change to web/ or wasm/
 large: ## load a generated 300 MB model in Chromium and print its memory; after a change to loading
 	go build -o build/serve . && go build -o build/flamingo ./cmd/flamingo
 	FLAMINGO_LARGE=1 go test -count=1 -timeout 30m -tags e2e -run TestLargeModel ./e2e -v
+
+full: ## a synthetic OpenFlamingo-3B: its release, converted to q4, decoded in Chromium and on the CPU (14 GB of disk, most of an hour)
+	go build -o build/serve . && go build -o build/flamingo ./cmd/flamingo
+	[ -d build/full/release ] || build/flamingo synth --like OpenFlamingo-3B-vitl-mpt1b -o build/full/release
+	build/flamingo convert openflamingo --checkpoint build/full/release/checkpoint.pt --lm build/full/release/lm \
+	  --vision build/full/release/ViT.pt --release build/full/release/release.json --dtype q4 --replace -o build/full/q4 | tail -n 3
+	FLAMINGO_FULL=$(CURDIR)/build/full/q4 FLAMINGO_FULL_IDS=50278,11021,27 go test -count=1 -timeout 120m -tags e2e -run TestFull ./e2e -v
+
+full-nfnet: build/wasmrun ## a synthetic NFNet-F6 at 320 × 320 pixels in Chromium against the CPU (5 GB of disk, minutes)
+	go build -o build/flamingo ./cmd/flamingo
+	[ -d build/full/nfnet-release ] || build/flamingo synth --like NFNet-F6 -o build/full/nfnet-release
+	build/flamingo convert nfnet --weights build/full/nfnet-release/model.pt --config F6 --dtype f16 --replace -o build/full/nfnet | tail -n 2
+	cp build/full/nfnet-release/case.safetensors build/full/nfnet/
+	build/flamingo features --model build/full/nfnet --case build/full/nfnet/case.safetensors --prefix 0 --device cpu -o build/full/nfnet/features.safetensors
+	FLAMINGO_DEVICE=webgpu FLAMINGO_TOWER=$(CURDIR)/build/full/nfnet $(JS) go test -count=1 -timeout 60m -exec $(WASMRUN) -run TestFullTower ./convert -v
 
 size: ## what a visitor downloads, against the budget; after adding a dependency
 	@go run ./tools/precompress -budget $(BUDGET) web/flamingo.wasm web/*.js

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"flamingo/model"
+	"flamingo/tensor"
 )
 
 // Synth is a checkpoint of random weights for a configuration: of the right sizes, and computing
@@ -22,6 +23,12 @@ func Synth(c model.Config, seed uint64) *Checkpoint {
 		s.rules[e.Name] = noise(seed, e.Name, e.Shape.Len(), centre, spread)
 	}
 	return s
+}
+
+// SynthPicture is noise as a preprocessed picture, f32 [3, size, size].
+func SynthPicture(size int, seed uint64) tensor.Tensor {
+	v, _ := noise(seed, "picture", 3*size*size, 0, 1).read(0, 3*size*size) // noise does not fail
+	return tensor.FromF32(v, 3, size, size)
 }
 
 // noiseBlock is how many values of a random tensor one generator makes.

@@ -17,8 +17,8 @@ var (
 	imageNetStd  = [3]float32{0.229, 0.224, 0.225}
 )
 
-// flamingoSize is the side of the pictures that the paper's Flamingo sees, in pixels.
-const flamingoSize = 320
+// NFNetSize is the side of the pictures that the paper's Flamingo sees, in pixels.
+const NFNetSize = 320
 
 // OpenNFNet opens the weights of an NFNet: with timm's dm_nfnet names, or DeepMind's file, for which
 // flavour is DeepMindFlavour. A classifier's last layer is left out, and the final convolution where
@@ -30,7 +30,7 @@ func OpenNFNet(path string, c model.NFNetConfig, flavour Flavour) (*Tower, error
 	}
 	t := &Tower{rules: rules{}, files: []io.Closer{file}}
 	t.Config.Vision = model.VisionConfig{Family: "nfnet", Activation: ops.GELU, NFNetConfig: c}
-	t.Config.Preprocess = model.Preprocess{Size: flamingoSize, Fit: model.FitPad, Mean: imageNetMean, Std: imageNetStd}
+	t.Config.Preprocess = model.Preprocess{Size: NFNetSize, Fit: model.FitPad, Mean: imageNetMean, Std: imageNetStd}
 	if err := t.Config.Validate(); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("convert: %s: %w", path, err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"text/tabwriter"
+	"time"
 
 	"flamingo/convert"
 	"flamingo/loader"
@@ -196,6 +197,9 @@ func (c *conversion) report(p *program, r *convert.Report) error {
 	}
 	if c.Check {
 		fmt.Fprintln(p.out, "Checked: all sums, and every tensor against the checkpoint.")
+	}
+	if peak := peakMemory(); peak > 0 {
+		fmt.Fprintf(p.out, "Peak memory %s, %v since the start.\n", sized(peak), time.Since(p.began).Round(time.Second))
 	}
 	_, err := fmt.Fprintf(p.out, "%s: %s parameters, %s in %d files, revision %.12s\n",
 		c.Out, grouped(r.Manifest.Parameters()), sized(r.Manifest.Bytes()), len(r.Manifest.Files), r.Manifest.Revision)

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -27,6 +28,7 @@ type program struct {
 	out, err io.Writer
 	// Whether out and err are terminals: text and progress may then appear bit by bit.
 	liveOut, liveErr bool
+	began            time.Time
 }
 
 type commands struct {
@@ -43,7 +45,7 @@ type commands struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	p := &program{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, began: time.Now(),
 		liveOut: isTerminal(os.Stdout), liveErr: isTerminal(os.Stderr),
 	}
 	status := p.run(ctx, os.Args[1:])

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"flamingo/convert"
+	"flamingo/loader"
 	"flamingo/model"
+	"flamingo/tensor"
 )
 
 type synthCommand struct {
@@ -49,8 +52,12 @@ func (c *synthCommand) release(p *program) error {
 		if err := os.MkdirAll(c.Out, 0o755); err != nil {
 			return err
 		}
-		file := c.Out + "/model.pt"
+		file := filepath.Join(c.Out, "model.pt")
 		if err := convert.SynthNFNet(config, c.Seed, file); err != nil {
+			return err
+		}
+		picture := map[string]tensor.Tensor{"0.image": convert.SynthPicture(convert.NFNetSize, c.Seed)}
+		if err := loader.SaveSafetensors(filepath.Join(c.Out, "case.safetensors"), picture); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(p.out, "flamingo convert nfnet --weights %s --config %s -o DIR\n", file, variant)

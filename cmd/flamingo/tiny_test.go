@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"flamingo/convert"
 	"flamingo/loader"
@@ -27,7 +28,7 @@ import (
 func flamingo(t *testing.T, in []byte, args ...string) (status int, out, errs string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	p := &program{in: bytes.NewReader(in), out: &stdout, err: &stderr}
+	p := &program{in: bytes.NewReader(in), out: &stdout, err: &stderr, began: time.Now()}
 	if args[0] == "caption" && !slices.Contains(args, "--device") {
 		args = append(slices.Clone(args), "--device", "cpu")
 	}
