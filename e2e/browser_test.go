@@ -268,6 +268,12 @@ func (p *Page) Screenshot(name string) {
 // eval gives the value of a JavaScript expression, of its promise if it is one.
 func eval[T any](p *Page, expression string) T {
 	p.t.Helper()
+	return evalWithin[T](p, patience, expression)
+}
+
+// evalWithin is eval with a patience of its own.
+func evalWithin[T any](p *Page, patience time.Duration, expression string) T {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
