@@ -267,7 +267,7 @@ func TestHostileTokenizer(t *testing.T) {
 	}{
 		{"<image> under another id", added(293, "<image>"), true, []string{"tokenizer.json has <image> as 293, the checkpoint as 158"}},
 		{"<|endofchunk|> under another id", added(293, "<|endofchunk|>"), true, []string{"tokenizer.json has <|endofchunk|> as 293, the checkpoint as 157"}},
-		{"ids that the vocabulary has", `{"added_tokens": []}`, true, []string{"tokenizer.json", `"<|endofchunk|>": id 157 already belongs to`}},
+		{"ids that the vocabulary has", `{"added_tokens": []}`, true, []string{"tokenizer.json with the checkpoint's tokens", `"<|endofchunk|>": id 157 already belongs to`}},
 		{"more tokens than the embedding has rows", `{"added_tokens": []}`, false, []string{"tokens.image is", "the vocabulary has 160"}},
 		{"added tokens that are none", `{"added_tokens": 7}`, true, []string{"tokenizer.json"}},
 		{"an added token without an id", `{"added_tokens": [{"content": "<image>"}]}`, true, []string{"tokenizer.json", "id 0 already belongs to"}},
