@@ -57,6 +57,9 @@ func (b *assembly) openFlamingo(f Files, layout *Layout) error {
 		if rest, ok := strings.CutPrefix(name, "lang_encoder.gated_cross_attn_layers."); ok {
 			i, inner, _ := strings.Cut(rest, ".")
 			name = fmt.Sprintf("lang_encoder.%s.%s.gated_cross_attn_layer.%s", b.lm.layers, i, inner)
+			if _, twice := b.trained.Find(name); twice {
+				return ""
+			}
 		}
 		return name
 	}))

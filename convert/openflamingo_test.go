@@ -1,10 +1,13 @@
 package convert
 
 import (
+	"bytes"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"flamingo/checkpoint"
 	"flamingo/model"
 	"flamingo/tensor"
 )
@@ -55,6 +58,59 @@ func TestOpenFlamingoGolden(t *testing.T) {
 				t.Errorf("greedy: got %v, want %v", got.Greedy, want)
 			}
 		})
+	}
+}
+
+// TestOpenFlamingoAliases reads a checkpoint of the first generation, which names blocks by number
+// alone, or twice, and was saved in training.
+func TestOpenFlamingoAliases(t *testing.T) {
+	old, err := checkpoint.Open(nanoFiles().Checkpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	for _, twice := range []bool{false, true} {
+		var list []checkpoint.Weight
+		for _, e := range old.Entries() {
+			w := checkpoint.Weight{Name: "module." + e.Name, DType: "F32", Shape: e.Shape, Data: func(from, to int) ([]float32, error) {
+				return old.Floats(e.Name, from, to)
+			}}
+			if rest, ok := strings.CutPrefix(e.Name, "lang_encoder.transformer.blocks."); ok {
+				if twice {
+					list = append(list, w)
+				}
+				w.Name = "module.lang_encoder.gated_cross_attn_layers." + strings.Replace(rest, "gated_cross_attn_layer.", "", 1)
+			}
+			list = append(list, w)
+		}
+		f := nanoFiles()
+		f.Checkpoint = filepath.Join(t.TempDir(), "checkpoint.pt")
+		if err := checkpoint.WriteTorch(f.Checkpoint, list); err != nil {
+			t.Fatal(err)
+		}
+		got, err := OpenOpenFlamingo(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := OpenOpenFlamingo(nanoFiles())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range model.Spec(want.Config) {
+			a, _, err := pack(got.rules, e, tensor.F32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _, err := pack(want.rules, e, tensor.F32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(a.Data, b.Data) {
+				t.Errorf("%s differs", e.Name)
+			}
+		}
+		got.Close()
+		want.Close()
 	}
 }
 
