@@ -17,8 +17,8 @@
  *               Hugging Face hub id `"org/name"`. Two plain words with one slash are a hub id: write a relative
  *               folder as `"./models/nano"`.
  * @throws {FlamingoError} `invalid-option` before anything runs; `network`, `cors`, `offline`, `integrity`,
- *   `invalid-model`, `unsupported-model`, `out-of-memory`; with `device: "webgpu"` also `webgpu-unavailable`,
- *   `no-adapter`, `limits-too-small`; `aborted` when `signal` was aborted.
+ *   `invalid-model`, `unsupported-model`, `out-of-memory`, `limits-too-small` before anything is downloaded; except with
+ *   `device: "cpu"` also `webgpu-unavailable`, `no-adapter`; `aborted` when `signal` was aborted.
  */
 export function load(model: string | URL, options?: LoadOptions): Promise<Flamingo>;
 
@@ -47,7 +47,7 @@ export interface ModelOptions extends EngineOptions {
 }
 
 export interface LoadOptions extends ModelOptions {
-  /** `"auto"` (default) takes WebGPU where it works and the CPU elsewhere; the other two insist. */
+  /** `"auto"` (default) is WebGPU: it never gives way silently to `"cpu"`, which is slow and for small models. */
   device?: 'auto' | 'webgpu' | 'cpu';
   /** Where the weights are kept between visits (default `"indexeddb"`). */
   cache?: 'indexeddb' | 'none';
@@ -166,8 +166,12 @@ export interface Info {
   device: 'webgpu' | 'cpu';
   /** False when Go runs on the page itself. */
   worker: boolean;
-  adapter: Adapter;
+  /** The adapter's name; `probe()` says more. */
+  adapter: string;
   features: string[];
+  /** The device is a software emulation: it works, slowly. */
+  fallback: boolean;
+  /** The format that holds most of the weights. */
   dtype: string;
   licences: { component: string; spdx: string; url?: string }[];
   prompts: Record<string, string>;
@@ -177,6 +181,10 @@ export interface Info {
   tokenizer: boolean;
   /** The id of the token that stands for the picture in a prompt. */
   imageToken: number;
+  /** The whole model is in the cache now. */
+  cached: boolean;
+  /** What went otherwise than hoped while loading, but not wrong, such as a cache that is full. */
+  notices: string[];
 }
 
 /**
