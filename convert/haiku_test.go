@@ -170,6 +170,8 @@ func TestParseNFNetErrors(t *testing.T) {
 		{"resnet50", "dm_nfnet_f0 to dm_nfnet_f6"},
 		{"nfnet_f3", "want dm_nfnet_f3"},
 		{"nfnet_f3", "timm's own variant"},
+		{"nfnet_foo", `got "nfnet_foo", want F0 to F6`},
+		{"nfnet_f" + strings.Repeat("3", 1<<16), "want F0 to F6"},
 		{"dm_nfnet_3", "want F0 to F6"},
 		{"nano", "want F0 to F6"},
 		{"[1]", "or JSON"},

@@ -136,15 +136,17 @@ func ParseNFNet(text []byte, final bool) (model.NFNetConfig, error) {
 // nfnetVariant gives F0 to F6 for the names of those.
 func nfnetVariant(name string) (string, error) {
 	lower := strings.ToLower(name)
-	n, ok := strings.CutPrefix(strings.TrimPrefix(lower, "dm_nfnet_"), "f")
-	if ok && len(n) == 1 && n >= "0" && n <= "6" {
+	n, found := strings.CutPrefix(strings.TrimPrefix(lower, "dm_nfnet_"), "f")
+	if found && isVariant(n) {
 		return "F" + n, nil
 	}
-	if strings.HasPrefix(lower, "nfnet_f") {
+	if n, found := strings.CutPrefix(lower, "nfnet_f"); found && isVariant(n) {
 		return "", fmt.Errorf("%q is timm's own variant, which pads and scales differently from DeepMind's and has no skip gains; want dm_%s", name, lower)
 	}
 	return "", fmt.Errorf("got %.40q, want F0 to F6, dm_nfnet_f0 to dm_nfnet_f6, or JSON", name)
 }
+
+func isVariant(n string) bool { return len(n) == 1 && n >= "0" && n <= "6" }
 
 // nfnetJSON is the configuration of an NFNet that has no name.
 type nfnetJSON struct {
