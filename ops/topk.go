@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -15,49 +16,51 @@ var topk = gpu.Op{
 	CPU:  topkCPU,
 }
 
-type topkParams struct{ V, K uint32 }
+type topkParams struct{ Rows, V, K uint32 }
 
 // MaxTopK is the largest k of TopK.
 const MaxTopK = 128
 
-// TopK returns the k largest logits+bias, f32 [k], and their indices, i32 [k]: largest first, the
-// lowest index on a tie. The bias [V] forbids tokens (-1e30) or is zero.
+// TopK returns the k largest logits+bias of each row of logits [..., V], f32 [..., k], and their
+// indices, i32 [..., k]: largest first, the lowest index on a tie. The bias [V], one for all rows,
+// forbids tokens (-1e30) or is zero.
 func TopK(p *gpu.Pass, logits, bias gpu.Tensor, k int) (values, ids gpu.Tensor) {
-	v := logits.Shape.Len()
-	p.Want(&topk, 1, bias, v)
+	op := &topk
+	v := logits.Dim(-1)
+	p.Want(op, 1, bias, v)
+	wantF32(p, op, 0, logits)
+	wantF32(p, op, 1, bias)
 	if k < 1 || k > min(v, MaxTopK) {
-		p.Fail(&topk, "k is %d, want 1 to %d", k, min(v, MaxTopK))
+		p.Fail(op, "k is %d, want 1 to %d", k, min(v, MaxTopK))
 	}
-	values, ids = p.Tensor(k), p.TensorOf(tensor.I32, k)
-	p.Run(&topk, gpu.Call{
+	shape := append(tensor.Shape{}, logits.Shape...)
+	if len(shape) > 0 {
+		shape[len(shape)-1] = k
+	}
+	values, ids = p.Tensor(shape...), p.TensorOf(tensor.I32, shape...)
+	p.Run(op, gpu.Call{
 		Consts: gpu.Consts{"WG": 256},
-		Params: topkParams{uint32(v), uint32(k)},
+		Params: topkParams{uint32(logits.Rows()), uint32(v), uint32(k)},
+		Groups: spread(logits.Rows(), 1),
 	}, logits, bias, values, ids)
 	return values, ids
 }
 
 func topkCPU(r *gpu.Run) {
 	p := r.Params.(topkParams)
-	logits, bias := r.F32(0), r.F32(1)
-	order := make([]int, p.V)
-	sums := make([]float32, p.V)
-	for i := range order {
-		order[i], sums[i] = i, logits[i]+bias[i]
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		ka, kb := sortKey(sums[a]), sortKey(sums[b])
-		switch {
-		case ka > kb:
-			return -1
-		case ka < kb:
-			return 1
+	v, k := int(p.V), int(p.K)
+	logits, bias, values, ids := r.F32(0), r.F32(1), r.F32(2), r.I32(3)
+	gpu.Parallel(int(p.Rows), func(row int) {
+		order := make([]int, v)
+		sums := make([]float32, v)
+		for i := range order {
+			order[i], sums[i] = i, logits[row*v+i]+bias[i]
 		}
-		return 0
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sortKey(sums[b]), sortKey(sums[a])) })
+		for i, id := range order[:k] {
+			values[row*k+i], ids[row*k+i] = sums[id], int32(id)
+		}
 	})
-	values, ids := r.F32(2), r.I32(3)
-	for i := range values {
-		values[i], ids[i] = sums[order[i]], int32(order[i])
-	}
 }
 
 // sortKey maps f32 values to numbers in the same order. Both zeros are equal, and what is no number

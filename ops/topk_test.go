@@ -13,33 +13,45 @@ func init() {
 	for _, c := range []struct {
 		v, k   int
 		change func(logits, bias []float32)
+		rows   int // 0: the logits are [V]
 	}{
-		{1, 1, nil},
-		{63, 63, nil},
-		{257, 1, nil},
-		{320, 128, nil},
-		{50000, 40, nil},
+		{1, 1, nil, 0},
+		{63, 63, nil, 0},
+		{257, 1, nil, 1},
+		{320, 128, nil, 0},
+		{50000, 40, nil, 0},
+		{1, 1, nil, 33},
+		{65, 3, nil, 33},
+		{50280, 8, nil, 3},
+		// More rows than workgroups on an axis.
+		{3, 2, nil, 40000},
 		// Ties: the lowest indices, across the edge of what is taken and across digits of the index.
-		{3000, 100, func(x, _ []float32) { clear(x) }},
-		{70000, 7, func(x, _ []float32) { x[66000], x[300], x[44], x[299] = 9, 9, 9, 9 }},
+		{3000, 100, func(x, _ []float32) { clear(x) }, 0},
+		{300, 9, func(x, _ []float32) { clear(x) }, 5},
+		{70000, 7, func(x, _ []float32) { x[66000], x[300], x[44], x[299] = 9, 9, 9, 9 }, 0},
 		{600, 20, func(x, b []float32) {
 			for i := range x {
 				x[i] = -float32(i % 7)
-				if i%3 == 0 {
-					b[i] = -1e30
-				}
 			}
-		}},
-		{300, 5, func(x, _ []float32) { x[7], x[8] = inf, -inf }},
+			for i := 0; i < len(b); i += 3 {
+				b[i] = -1e30
+			}
+		}, 2},
+		{300, 5, func(x, _ []float32) { x[7], x[8] = inf, -inf }, 0},
 	} {
 		addRows(row{
-			op: &topk, name: fmt.Sprintf("%d of %d", c.k, c.v),
+			op: &topk, name: fmt.Sprintf("%d of %d×%d", c.k, c.rows, c.v),
 			inputs: func(r *random) []tensor.Tensor {
-				x, bias := r.normal(c.v).F32(), make([]float32, c.v)
-				if c.change != nil {
-					c.change(x, bias)
+				shape := []int{c.rows, c.v}
+				if c.rows == 0 {
+					shape = shape[1:]
 				}
-				return []tensor.Tensor{tensor.FromF32(x, c.v), tensor.FromF32(bias, c.v)}
+				x, bias := r.normal(shape...), r.normal(c.v)
+				if c.change != nil {
+					clear(bias.F32())
+					c.change(x.F32(), bias.F32())
+				}
+				return []tensor.Tensor{x, bias}
 			},
 			record: func(p *gpu.Pass, in []gpu.Tensor) []gpu.Tensor {
 				values, ids := TopK(p, in[0], in[1], c.k)
@@ -54,12 +66,18 @@ func TestTopKByHand(t *testing.T) {
 		values, ids := TopK(p, in[0], in[1], 4)
 		return []gpu.Tensor{values, ids}
 	}}
-	out := c.execute(t, device, []tensor.Tensor{
-		tensor.FromF32([]float32{-2, 5, 0, 5, 9, -1}, 6), tensor.FromF32([]float32{0, 0, 0, 0, -1e30, 0}, 6),
-	})
+	logits, bias := []float32{-2, 5, 0, 5, 9, -1}, tensor.FromF32([]float32{0, 0, 0, 0, -1e30, 0}, 6)
+	out := c.execute(t, device, []tensor.Tensor{tensor.FromF32(logits, 6), bias})
 	near(t, "values", out[0].F32(), []float32{5, 5, 0, -1}, 0)
 	if ids := out[1].I32(); !slices.Equal(ids, []int32{1, 3, 2, 5}) {
 		t.Errorf("ids %v, want [1 3 2 5]", ids)
+	}
+
+	logits = append([]float32{1, 2, 3, 4, 5, 6}, logits...)
+	out = c.execute(t, device, []tensor.Tensor{tensor.FromF32(logits, 2, 6), bias})
+	near(t, "values of two rows", out[0].F32(), []float32{6, 4, 3, 2, 5, 5, 0, -1}, 0)
+	if ids := out[1].I32(); !slices.Equal(ids, []int32{5, 3, 2, 1, 1, 3, 2, 5}) || !out[1].Shape.Equal(tensor.Shape{2, 4}) {
+		t.Errorf("ids %v of two rows, %v, want [5 3 2 1 1 3 2 5], [2,4]", ids, out[1].Shape)
 	}
 }
 

@@ -1,11 +1,12 @@
-// The k largest logits + bias, largest first, the lowest index on a tie. One workgroup: a radix
-// search for the k-th pair (value, index), eight bits a pass, then a sort of what reaches it by rank.
-struct Params { V: u32, K: u32 }
+// The k largest logits + bias of a row, largest first, the lowest index on a tie. One workgroup per
+// row: a radix search for the k-th pair (value, index), eight bits a pass, then a sort of what
+// reaches it by rank.
+struct Params { rows: u32, V: u32, K: u32 }
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>;       // [V]
+@group(0) @binding(0) var<storage, read> logits: array<f32>;       // [rows, V]
 @group(0) @binding(1) var<storage, read> bias: array<f32>;         // [V]
-@group(0) @binding(2) var<storage, read_write> values: array<f32>; // [K]
-@group(0) @binding(3) var<storage, read_write> ids: array<i32>;    // [K]
+@group(0) @binding(2) var<storage, read_write> values: array<f32>; // [rows, K]
+@group(0) @binding(3) var<storage, read_write> ids: array<i32>;    // [rows, K]
 @group(1) @binding(0) var<uniform> p: Params;
 
 const MAX_K: u32 = 128u;
@@ -17,9 +18,10 @@ var<workgroup> count: atomic<u32>;
 var<workgroup> threshold: vec2u;
 var<workgroup> wanted: u32;
 
-// A pair as a number of 64 bits that grows with the value and falls with the index.
-fn pair(i: u32) -> vec2u {
-  let v = logits[i] + bias[i];
+// A pair of the row that starts at an offset, as a number of 64 bits that grows with the value and
+// falls with the index.
+fn pair(start: u32, i: u32) -> vec2u {
+  let v = logits[start + i] + bias[i];
   let b = bitcast<u32>(v);
   var key: u32 = b | 0x80000000u;
   if ((b >> 31u) == 1u) { key = ~b; }
@@ -30,7 +32,10 @@ fn pair(i: u32) -> vec2u {
 fn less(a: vec2u, b: vec2u) -> bool { return a.x < b.x || (a.x == b.x && a.y < b.y); }
 
 @compute @workgroup_size(WG)
-fn main(@builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = wg.y * groups.x + wg.x;
+  if (row >= p.rows) { return; }
+  let start = row * p.V;
   if (lane == 0u) {
     threshold = vec2u(0u, 0u);
     wanted = p.K;
@@ -42,7 +47,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     workgroupBarrier();
     let t = threshold;
     for (var i: u32 = lane; i < p.V; i += WG) {
-      let v = pair(i);
+      let v = pair(start, i);
       if (all((v & mask) == t)) { atomicAdd(&bins[(select(v.y, v.x, pass_ < 4u) >> shift) & 255u], 1u); }
     }
     workgroupBarrier();
@@ -63,7 +68,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   workgroupBarrier();
   let t = threshold;
   for (var i: u32 = lane; i < p.V; i += WG) {
-    let v = pair(i);
+    let v = pair(start, i);
     if (!less(v, t)) { found[min(atomicAdd(&count, 1u), MAX_K - 1u)] = v; }
   }
   workgroupBarrier();
@@ -72,7 +77,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     var rank: u32 = 0u;
     for (var j: u32 = 0u; j < p.K; j += 1u) { rank += select(0u, 1u, less(v, found[j])); }
     let i = ~v.y;
-    values[rank] = logits[i] + bias[i];
-    ids[rank] = i32(i);
+    values[row * p.K + rank] = logits[start + i] + bias[i];
+    ids[row * p.K + rank] = i32(i);
   }
 }
