@@ -127,6 +127,23 @@ func TestSameStorage(t *testing.T) {
 	}
 }
 
+// TestSame changes one part of a view at a time.
+func TestSame(t *testing.T) {
+	data := &storage{size: 100}
+	v := view{"F32", []int{2, 2}, []int{2, 1}, 3, data, nil}
+	if w := v; !v.same(&w) {
+		t.Error("a copy is not the same")
+	}
+	for _, w := range []view{
+		{"I32", v.shape, v.strides, 3, data, nil}, {"F32", []int{2, 3}, v.strides, 3, data, nil}, {"F32", v.shape, []int{1, 2}, 3, data, nil},
+		{"F32", v.shape, v.strides, 4, data, nil}, {"F32", v.shape, v.strides, 3, &storage{size: 100}, nil},
+	} {
+		if v.same(&w) {
+			t.Errorf("%v is the same as %v", w, v)
+		}
+	}
+}
+
 func TestPathAndClose(t *testing.T) {
 	f := mustOpen(t, "testdata/sharded")
 	if got := f.Path(); got != filepath.Join("testdata", "sharded", "pytorch_model.bin.index.json") {

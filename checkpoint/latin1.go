@@ -79,7 +79,7 @@ func (l *latin1) decode(at int64, each func(b byte, width int) bool) error {
 		whole := at+int64(len(p)) == l.text.size
 		for len(p) > 0 && (whole || utf8.FullRune(p)) {
 			c, width := utf8.DecodeRune(p)
-			if c > 0xff || (c == utf8.RuneError && width == 1) {
+			if c > 0xff { // as is what DecodeRune gives for bytes that are no UTF-8
 				return fmt.Errorf("byte %d of the text is no character of latin1", at)
 			}
 			if !each(byte(c), width) {

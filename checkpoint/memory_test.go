@@ -175,6 +175,12 @@ func TestGatherManyPages(t *testing.T) {
 			t.Errorf("from %d: got %v, %v, want %v", from, got, err, want)
 		}
 	}
+	pages := map[int64][]byte{}
+	for i := range int64(columns) {
+		if _, err := x.data.page(pages, i); err != nil || len(pages) > maxPages {
+			t.Fatalf("page %d: %v, %d pages are kept, want at most %d", i, err, len(pages), maxPages)
+		}
+	}
 	if got, err := x.floats(0, maxPages+5); err != nil || got[maxPages+4] != maxPages+4 {
 		t.Errorf("more pages than are kept: %v", err)
 	}

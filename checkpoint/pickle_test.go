@@ -31,6 +31,7 @@ func TestPickles(t *testing.T) {
 		{"a dict in itself, beside tensors of a model", "}p0\n(" + text("self") + "g0\n" + text("model") + dictOf(text("a"), tensor1(1)) + "u", "a=1"},
 		{"state_dict before model", dictOf(text("model"), dictOf(text("b"), tensor1(1)), text("state_dict"), dictOf(text("a"), tensor1(1))), "a=1"},
 		{"a model that is no dict of tensors", dictOf(text("model"), dictOf(text("part"), dictOf(text("a"), tensor1(1))), text("b"), tensor1(1)), "b=1 model.part.a=1"},
+		{"an optimizer that knows names", dictOf(text("o"), dictOf(text("state"), dictOf(text("w"), tensor1(1)), text("param_groups"), "]"), text("state"), dictOf(text("a"), tensor1(1))), "state.a=1"},
 		{"wrappers anywhere", dictOf(text("module._orig_mod.a.module.module"), tensor1(1), text("modules.b"), tensor1(1)), "a.module=1 modules.b=1"},
 		{"names that become one, with one storage", dictOf(text("module.a"), tensor1(1), text("a"), tensor1(1)), "a=1"},
 		{"a strided tensor without elements", dictOf(text("a"), part(pid("torch\nFloatStorage", "0", 4), 0, nums(3, 0), nums(7, 9))), "a="},
