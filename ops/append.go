@@ -8,12 +8,13 @@ import (
 
 // AppendOptions says which columns Append takes and where they go.
 type AppendOptions struct {
-	From   int // first column in src
-	Slot   int // element of state that counts what the cache holds
-	Stride int // rows per unit of that element
+	From   int  // first column in src
+	Slot   int  // element of state that counts what the cache holds
+	Stride int  // rows per unit of that element
+	Listed bool // in place of Slot and Stride, places say for each row where it goes: see PlaceRow
 
 	// The first Heads·HeadDim columns taken are keys, whose first RotaryDims of each head are
-	// rotated for position state[Slot]+t; RotaryDims 0 rotates nothing.
+	// rotated for position state[Slot]+t, or the one in places; RotaryDims 0 rotates nothing.
 	Heads, HeadDim, RotaryDims int
 	RotaryBase                 float32
 }
@@ -31,13 +32,21 @@ type appendParams struct {
 	Slot, Stride, Capacity        int32
 	HeadDim, KeyWidth, RotaryDims uint32
 	Base                          float32
+	Listed                        uint32 // 1 when state is places
 }
 
-// Append copies columns From … From+W of the rows of src to rows state[Slot]·Stride+t of cache
-// [capacity, W]. Rows outside the cache are dropped.
+// Append copies columns From … From+W of the rows of src [..., D] to rows state[Slot]·Stride+t of
+// cache [capacity, W]. Rows outside the cache are dropped. In a listed pass, state is places, i32
+// [rows of src, PlaceLen], and row t goes to places[t, PlaceRow]; no two go to the same.
 func Append(p *gpu.Pass, src, cache, state gpu.Tensor, o AppendOptions) {
 	op := &appendRows
-	p.Want(op, 1, state, StateLen)
+	listed := uint32(0)
+	if o.Listed {
+		listed = 1
+		wantPlaces(p, op, 1, state, src.Rows())
+	} else {
+		p.Want(op, 1, state, StateLen)
+	}
 	width := cache.Dim(-1)
 	if o.From < 0 || o.From+width > src.Dim(-1) {
 		p.Fail(op, "columns %d to %d of src %v", o.From, o.From+width, src.Shape)
@@ -57,6 +66,7 @@ func Append(p *gpu.Pass, src, cache, state gpu.Tensor, o AppendOptions) {
 			uint32(src.Rows()), uint32(width), uint32(src.Dim(-1)), uint32(o.From),
 			int32(o.Slot), int32(o.Stride), int32(cache.Rows()),
 			uint32(o.HeadDim), uint32(o.Heads * o.HeadDim), uint32(o.RotaryDims), o.RotaryBase,
+			listed,
 		},
 		Groups: spread(n, 64),
 	}, src, state, cache)
@@ -65,10 +75,14 @@ func Append(p *gpu.Pass, src, cache, state gpu.Tensor, o AppendOptions) {
 func appendCPU(r *gpu.Run) {
 	p := r.Params.(appendParams)
 	src, cache := r.F32(0), r.F32(2)
-	at := r.I32(1)[p.Slot]
-	w := int(p.Width)
+	state, w := r.I32(1), int(p.Width)
 	for t := range int(p.Rows) {
-		row := int(at)*int(p.Stride) + t
+		at := int(state[p.Slot])
+		row, pos := at*int(p.Stride)+t, at+t
+		if p.Listed == 1 {
+			place := state[t*PlaceLen:]
+			row, pos = int(place[PlaceRow]), int(place[PlacePos])
+		}
 		if row < 0 || row >= int(p.Capacity) {
 			continue
 		}
@@ -77,7 +91,7 @@ func appendCPU(r *gpu.Run) {
 		copy(dst, src[from:from+w])
 		if r.On("ROTARY") {
 			for h := 0; h < int(p.KeyWidth); h += int(p.HeadDim) {
-				rotate(dst[h:h+int(p.RotaryDims)], int(at)+t, p.Base)
+				rotate(dst[h:h+int(p.RotaryDims)], pos, p.Base)
 			}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"flamingo/gpu"
-	"flamingo/tensor"
 )
 
 // A Mode says which keys a query sees.
@@ -14,6 +13,7 @@ const (
 	Full   Mode = iota // the first Keys rows
 	Causal             // everything up to its own position
 	Media              // the Keys rows of one image
+	Listed             // the rows that its list names: see ListsLen
 )
 
 // AttentionOptions describes an attention.
@@ -21,14 +21,15 @@ type AttentionOptions struct {
 	Heads, KVHeads, HeadDim int // KVHeads divides Heads: grouped-query attention
 	QOffset                 int // first column of the queries in each row of q
 	Mode                    Mode
-	Keys                    int // Full: rows to attend to; Media: rows per image; Causal: not used
+	Keys                    int // Full: rows to attend to; Media: rows per image; Listed: entries per list; Causal: not used
 
-	// ALiBi adds slope·(j-i) to the score of query i and key j (Press et al. 2021). The slopes are
-	// MPT's, with the largest exponent 8. Causal only.
+	// ALiBi adds slope·(j-i) to the score of the query at position i and the key at position j (Press
+	// et al. 2021). The slopes are MPT's, with the largest exponent 8. Causal and Listed only.
 	ALiBi bool
 
-	// Queries are rotated for position state[StatePos]+t in the first RotaryDims of each head; 0
-	// rotates nothing. The keys in the cache are rotated already. Causal only.
+	// Queries are rotated for their position, state[StatePos]+t or that of their list's end, in the
+	// first RotaryDims of each head; 0 rotates nothing. The keys in the cache are rotated already.
+	// Causal and Listed only.
 	RotaryDims int
 	RotaryBase float32
 }
@@ -63,7 +64,8 @@ const (
 // cache kv [capacity, 2·KVHeads·HeadDim] whose rows are keys, then values; the result is
 // [T, Heads·HeadDim]. What index is depends on the mode. Causal: the state, and query t sees keys 0
 // to state[StatePos]+t. Media: i32 [T], the number of the image that the query sees, from 1; where
-// it is 0 or the cache does not hold that image, the result is zero. Full: not set.
+// it is 0 or the cache does not hold that image, the result is zero. Listed: the lists of a listed
+// pass, i32 [ListsLen(T, Keys)]; a query that sees no key gets zero. Full: not set.
 func Attention(p *gpu.Pass, q, kv, index gpu.Tensor, o AttentionOptions) gpu.Tensor {
 	op := &attention
 	t := q.Rows()
@@ -82,17 +84,19 @@ func Attention(p *gpu.Pass, q, kv, index gpu.Tensor, o AttentionOptions) gpu.Ten
 		p.Want(op, 2, index, StateLen)
 	case Media:
 		p.Want(op, 2, index, t)
+	case Listed:
+		wantLists(p, op, 2, index, t, o.Keys)
 	case Full:
 		index = q
 	}
-	if o.Mode != Causal && (o.ALiBi || o.RotaryDims > 0) {
-		p.Fail(op, "positions (ALiBi, rotary) without the causal mode")
+	if (o.Mode == Full || o.Mode == Media) && (o.ALiBi || o.RotaryDims > 0) {
+		p.Fail(op, "positions (ALiBi, rotary) without the causal or the listed mode")
 	}
-	if o.Mode != Causal && (o.Keys < 1 || o.Keys > kv.Dim(0)) {
+	if (o.Mode == Full || o.Mode == Media) && (o.Keys < 1 || o.Keys > kv.Dim(0)) {
 		p.Fail(op, "%d keys of a cache of %d", o.Keys, kv.Dim(0))
 	}
-	if o.Mode != Full && index.DType != tensor.I32 {
-		p.Fail(op, "index is %v, want i32", index.DType)
+	if o.Mode != Full {
+		wantI32(p, op, 2, index)
 	}
 	slopes := 1
 	for slopes < o.Heads {
@@ -104,9 +108,10 @@ func Attention(p *gpu.Pass, q, kv, index gpu.Tensor, o AttentionOptions) gpu.Ten
 	}
 	group := o.Heads / o.KVHeads
 	rows := attentionRows
-	if t*group <= fewRows {
+	if t*group <= fewRows || o.Mode == Listed { // which shares no keys between queries
 		rows = 1
 	}
+	over := spread(ceilDiv(t*group, rows), 1)
 	p.Run(op, gpu.Call{
 		Consts: gpu.Consts{
 			"WG": 64, "HEAD_DIM": o.HeadDim, "ROWS": rows, "ROTARY": o.RotaryDims > 0,
@@ -119,7 +124,7 @@ func Attention(p *gpu.Pass, q, kv, index gpu.Tensor, o AttentionOptions) gpu.Ten
 			uint32(o.RotaryDims), o.RotaryBase, float32(1 / math.Sqrt(float64(o.HeadDim))),
 			o.Mode, alibi,
 		},
-		Groups: [3]int{(t*group + rows - 1) / rows, o.KVHeads},
+		Groups: [3]int{over[0], o.KVHeads, over[1]},
 	}, q, kv, index, y)
 	return y
 }
@@ -128,24 +133,22 @@ func attentionCPU(r *gpu.Run) {
 	p := r.Params.(attentionParams)
 	q, kv, y := r.F32(0), r.F32(1), r.F32(3)
 	dim, heads, kvHeads := r.Consts["HEAD_DIM"].(int), int(p.Heads), int(p.KVHeads)
-	width := 2 * kvHeads * dim
+	width, capacity := 2*kvHeads*dim, int(p.Capacity)
 	gpu.Parallel(int(p.T)*heads, func(i int) {
 		t, h := i/heads, i%heads
-		from, to, pos := 0, int(p.Keys), 0
+		see, pos := view{n: int(p.Keys)}, 0
 		switch p.Mode {
 		case Causal:
 			pos = int(r.I32(2)[StatePos]) + t
-			to = min(pos+1, int(p.Capacity))
+			see.n = max(min(pos+1, capacity), 0)
 		case Media:
-			from = (int(r.I32(2)[t]) - 1) * int(p.Keys)
-			if to = from + int(p.Keys); from < 0 || to > int(p.Capacity) {
-				to = from
+			see.from = (int(r.I32(2)[t]) - 1) * int(p.Keys)
+			if see.from < 0 || see.from+see.n > capacity {
+				see.n = 0
 			}
-		}
-		out := y[i*dim : (i+1)*dim]
-		clear(out)
-		if to <= from {
-			return
+		case Listed:
+			see = listedView(r.I32(2), t, int(p.Keys), capacity)
+			pos = see.len() - 1
 		}
 		query := make([]float32, dim)
 		copy(query, q[t*int(p.QWidth)+int(p.QOffset)+h*dim:])
@@ -157,29 +160,41 @@ func attentionCPU(r *gpu.Run) {
 			slope = alibiSlope(h, heads, int(p.Slopes))
 		}
 		key := h / (heads / kvHeads) * dim
-		weights := make([]float64, to-from)
+		weights := make([]float64, see.len())
 		most := math.Inf(-1)
 		for j := range weights {
-			k := kv[(from+j)*width+key:][:dim]
+			row, ok := see.row(j, capacity)
+			if !ok {
+				continue
+			}
+			k := kv[row*width+key:][:dim]
 			s := 0.0
 			for d, x := range query {
 				s += float64(x) * float64(k[d])
 			}
-			weights[j] = s*float64(p.Scale) + slope*float64(from+j-pos)
+			weights[j] = s*float64(p.Scale) + slope*float64(see.from+j-pos)
 			most = max(most, weights[j])
 		}
 		total := 0.0
 		acc := make([]float64, dim)
 		for j, s := range weights {
+			row, ok := see.row(j, capacity)
+			if !ok {
+				continue
+			}
 			w := math.Exp(s - most)
 			total += w
-			v := kv[(from+j)*width+kvHeads*dim+key:][:dim]
+			v := kv[row*width+kvHeads*dim+key:][:dim]
 			for d, x := range v {
 				acc[d] += w * float64(x)
 			}
 		}
+		out := y[i*dim : (i+1)*dim]
+		clear(out)
 		for d, a := range acc {
-			out[d] = float32(a / total)
+			if total > 0 {
+				out[d] = float32(a / total)
+			}
 		}
 	})
 }

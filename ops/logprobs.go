@@ -26,7 +26,7 @@ var (
 // any other, and unlike an infinity every driver calculates with it.
 const Impossible = -1e30
 
-type logProbsParams struct{ Rows, V uint32 }
+type logProbsParams struct{ V uint32 }
 
 // LogSumExp returns log Σ exp over each row of logits [R, V], f32, as [R]. Logits are finite.
 func LogSumExp(p *gpu.Pass, logits gpu.Tensor) gpu.Tensor {
@@ -55,27 +55,25 @@ func runLogits(p *gpu.Pass, op *gpu.Op, logits gpu.Tensor, more ...gpu.Tensor) g
 	y := p.Tensor(rows)
 	p.Run(op, gpu.Call{
 		Consts: gpu.Consts{"WG": 256},
-		Params: logProbsParams{uint32(rows), uint32(v)},
-		Groups: spread(rows, 1),
+		Params: logProbsParams{uint32(v)},
+		Groups: [3]int{rows},
 	}, append(append([]gpu.Tensor{logits}, more...), y)...)
 	return y
 }
 
 func logSumExpCPU(r *gpu.Run) {
-	p := r.Params.(logProbsParams)
-	y, v := r.F32(1), int(p.V)
-	gpu.Parallel(int(p.Rows), func(row int) {
+	y, v := r.F32(1), int(r.Params.(logProbsParams).V)
+	gpu.Parallel(len(y), func(row int) {
 		most, sum := sumExp(r.F32(0)[row*v:][:v])
 		y[row] = float32(most + math.Log(sum))
 	})
 }
 
 func logProbsCPU(r *gpu.Run) {
-	p := r.Params.(logProbsParams)
-	y, v := r.F32(2), int(p.V)
-	gpu.Parallel(int(p.Rows), func(row int) {
-		id := r.I32(1)[row]
-		if id < 0 || uint32(id) >= p.V {
+	y, v := r.F32(2), int(r.Params.(logProbsParams).V)
+	gpu.Parallel(len(y), func(row int) {
+		id := int(r.I32(1)[row])
+		if id < 0 || id >= v {
 			y[row] = Impossible
 			return
 		}

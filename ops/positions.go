@@ -1,9 +1,6 @@
 package ops
 
-import (
-	"flamingo/gpu"
-	"flamingo/tensor"
-)
+import "flamingo/gpu"
 
 var addPositions = gpu.Op{
 	Name: "add_positions",
@@ -15,20 +12,30 @@ var addPositions = gpu.Op{
 type addPositionsParams struct {
 	N, Width, D  uint32
 	Rows, Offset int32
+	Listed       uint32 // 1 when state is places
 }
 
 // AddPositions adds row state[StatePos]+t+offset of table [P, D], f32, to row t of x [T, D]: learned
 // positions. A row outside the table counts as its last.
 func AddPositions(p *gpu.Pass, x, table, state gpu.Tensor, offset int) gpu.Tensor {
+	p.Want(&addPositions, 2, state, StateLen)
+	return addPositionsOf(p, x, table, state, offset, 0)
+}
+
+// AddPositionsListed is AddPositions in a listed pass: places [T, PlaceLen], i32, hold the position
+// of each row.
+func AddPositionsListed(p *gpu.Pass, x, table, places gpu.Tensor, offset int) gpu.Tensor {
+	p.Want(&addPositions, 2, places, x.Rows(), PlaceLen)
+	return addPositionsOf(p, x, table, places, offset, 1)
+}
+
+func addPositionsOf(p *gpu.Pass, x, table, state gpu.Tensor, offset int, listed uint32) gpu.Tensor {
 	op := &addPositions
 	d := x.Dim(-1)
 	p.Want(op, 1, table, -1, d)
-	p.Want(op, 2, state, StateLen)
 	wantF32(p, op, 0, x)
 	wantF32(p, op, 1, table)
-	if state.DType != tensor.I32 {
-		p.Fail(op, "state is %v, want i32", state.DType)
-	}
+	wantI32(p, op, 2, state)
 	if table.Rows() < 1 {
 		p.Fail(op, "table is %v, want at least one row", table.Shape)
 	}
@@ -36,7 +43,7 @@ func AddPositions(p *gpu.Pass, x, table, state gpu.Tensor, offset int) gpu.Tenso
 	groups, width := elementGroups(x.Shape.Len())
 	p.Run(op, gpu.Call{
 		Consts: gpu.Consts{"WG": elementWG},
-		Params: addPositionsParams{uint32(x.Shape.Len()), width, uint32(d), int32(table.Rows()), int32(offset)},
+		Params: addPositionsParams{uint32(x.Shape.Len()), width, uint32(d), int32(table.Rows()), int32(offset), listed},
 		Groups: groups,
 	}, x, table, state, y)
 	return y
@@ -44,10 +51,14 @@ func AddPositions(p *gpu.Pass, x, table, state gpu.Tensor, offset int) gpu.Tenso
 
 func addPositionsCPU(r *gpu.Run) {
 	p := r.Params.(addPositionsParams)
-	x, table, y := r.F32(0), r.F32(1), r.F32(3)
-	d, first := int(p.D), int(r.I32(2)[StatePos])+int(p.Offset)
+	x, table, state, y := r.F32(0), r.F32(1), r.I32(2), r.F32(3)
+	d := int(p.D)
 	for i, v := range x {
-		row := first + i/d
+		row := int(state[StatePos]) + i/d
+		if p.Listed == 1 {
+			row = int(state[i/d*PlaceLen+PlacePos])
+		}
+		row += int(p.Offset)
 		if row < 0 || row >= int(p.Rows) {
 			row = int(p.Rows) - 1
 		}

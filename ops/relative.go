@@ -4,13 +4,13 @@ import (
 	"math"
 
 	"flamingo/gpu"
-	"flamingo/tensor"
 )
 
 // RelativeOptions describes an attention with relative positions.
 type RelativeOptions struct {
 	Heads, HeadDim int
 	QOffset        int // first column of the queries in each row of q
+	Lists          int // entries per list in a listed pass; 0 in any other
 }
 
 var relativeAttention = gpu.Op{
@@ -25,6 +25,7 @@ type relativeParams struct {
 	QWidth, QOffset     uint32
 	Capacity, Distances uint32
 	Scale               float32
+	Lists               uint32
 }
 
 // RelativeAttention is Attention in the causal mode with the relative positions of Transformer-XL
@@ -32,7 +33,8 @@ type relativeParams struct {
 // ((q_i+u)·k_j + (q_i+v)·r_{i-j})/√HeadDim. Queries q [T, ≥QOffset+Heads·HeadDim], the cache kv
 // [capacity, 2·Heads·HeadDim], the state and the result [T, Heads·HeadDim] are as there. Row d of
 // r [≥capacity, Heads·HeadDim] is the projected encoding of the distance d; u and v are
-// [Heads·HeadDim]. All are f32 but the state. A distance outside of r counts as its last.
+// [Heads·HeadDim]. All are f32 but the state. A distance outside of r counts as its last. In a listed
+// pass, where o.Lists is not 0, state is the lists, i32 [ListsLen(T, o.Lists)].
 func RelativeAttention(p *gpu.Pass, q, kv, r, u, v, state gpu.Tensor, o RelativeOptions) gpu.Tensor {
 	op := &relativeAttention
 	t, width := q.Rows(), o.Heads*o.HeadDim
@@ -48,21 +50,24 @@ func RelativeAttention(p *gpu.Pass, q, kv, r, u, v, state gpu.Tensor, o Relative
 	p.Want(op, 2, r, -1, width)
 	p.Want(op, 3, u, width)
 	p.Want(op, 4, v, width)
-	p.Want(op, 5, state, StateLen)
+	if o.Lists != 0 {
+		wantLists(p, op, 5, state, t, o.Lists)
+	} else {
+		p.Want(op, 5, state, StateLen)
+		wantI32(p, op, 5, state)
+	}
 	if r.Rows() < max(kv.Rows(), 1) {
 		p.Fail(op, "r is %v for a cache of %d rows, want a row for each distance in it", r.Shape, kv.Rows())
 	}
 	for i, x := range []gpu.Tensor{q, kv, r, u, v} {
 		wantF32(p, op, i, x)
 	}
-	if state.DType != tensor.I32 {
-		p.Fail(op, "state is %v, want i32", state.DType)
-	}
 	p.Run(op, gpu.Call{
 		Consts: gpu.Consts{"WG": 64, "HEAD_DIM": o.HeadDim},
 		Params: relativeParams{
 			uint32(t), uint32(o.Heads), uint32(q.Dim(-1)), uint32(o.QOffset),
 			uint32(kv.Rows()), uint32(r.Rows()), float32(1 / math.Sqrt(float64(o.HeadDim))),
+			uint32(o.Lists),
 		},
 		Groups: spread(t*o.Heads, 1),
 	}, q, kv, r, u, v, state, y)
@@ -73,16 +78,24 @@ func relativeAttentionCPU(run *gpu.Run) {
 	p := run.Params.(relativeParams)
 	q, kv, r, u, v, y := run.F32(0), run.F32(1), run.F32(2), run.F32(3), run.F32(4), run.F32(6)
 	dim, heads := run.Consts["HEAD_DIM"].(int), int(p.Heads)
-	width := heads * dim
-	first := int(run.I32(5)[StatePos])
+	width, capacity := heads*dim, int(p.Capacity)
 	gpu.Parallel(int(p.T)*heads, func(i int) {
 		t, h := i/heads, i%heads*dim
-		pos := first + t
+		pos := int(run.I32(5)[StatePos]) + t
+		see := view{n: max(min(pos+1, capacity), 0)}
+		if p.Lists > 0 {
+			see = listedView(run.I32(5), t, int(p.Lists), capacity)
+			pos = see.len() - 1
+		}
 		query := q[t*int(p.QWidth)+int(p.QOffset)+h:][:dim]
-		scores := make([]float64, max(min(pos+1, int(p.Capacity)), 0))
+		scores := make([]float64, see.len())
 		most := math.Inf(-1)
 		for j := range scores {
-			key := kv[j*2*width+h:][:dim]
+			row, ok := see.row(j, capacity)
+			if !ok {
+				continue
+			}
+			key := kv[row*2*width+h:][:dim]
 			encoding := r[min(pos-j, int(p.Distances)-1)*width+h:][:dim]
 			s := 0.0
 			for d, x := range query {
@@ -94,9 +107,13 @@ func relativeAttentionCPU(run *gpu.Run) {
 		total := 0.0
 		acc := make([]float64, dim)
 		for j, s := range scores {
+			row, ok := see.row(j, capacity)
+			if !ok {
+				continue
+			}
 			w := math.Exp(s - most)
 			total += w
-			for d, x := range kv[j*2*width+width+h:][:dim] {
+			for d, x := range kv[row*2*width+width+h:][:dim] {
 				acc[d] += w * float64(x)
 			}
 		}

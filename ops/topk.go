@@ -16,7 +16,7 @@ var topk = gpu.Op{
 	CPU:  topkCPU,
 }
 
-type topkParams struct{ Rows, V, K uint32 }
+type topkParams struct{ V, K uint32 }
 
 // MaxTopK is the largest k of TopK.
 const MaxTopK = 128
@@ -40,8 +40,8 @@ func TopK(p *gpu.Pass, logits, bias gpu.Tensor, k int) (values, ids gpu.Tensor) 
 	values, ids = p.Tensor(shape...), p.TensorOf(tensor.I32, shape...)
 	p.Run(op, gpu.Call{
 		Consts: gpu.Consts{"WG": 256},
-		Params: topkParams{uint32(logits.Rows()), uint32(v), uint32(k)},
-		Groups: spread(logits.Rows(), 1),
+		Params: topkParams{uint32(v), uint32(k)},
+		Groups: [3]int{logits.Rows()},
 	}, logits, bias, values, ids)
 	return values, ids
 }
@@ -50,7 +50,7 @@ func topkCPU(r *gpu.Run) {
 	p := r.Params.(topkParams)
 	v, k := int(p.V), int(p.K)
 	logits, bias, values, ids := r.F32(0), r.F32(1), r.F32(2), r.I32(3)
-	gpu.Parallel(int(p.Rows), func(row int) {
+	gpu.Parallel(r.Arg(2).Shape.Rows(), func(row int) {
 		order := make([]int, v)
 		sums := make([]float32, v)
 		for i := range order {

@@ -2,7 +2,7 @@
 // per row.
 //! include lib/sum_exp.wgsl
 
-struct Params { rows: u32, V: u32 }
+struct Params { V: u32 }
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;   // [rows, V]
 @group(0) @binding(1) var<storage, read> ids: array<i32>;      // [rows]
@@ -10,9 +10,8 @@ struct Params { rows: u32, V: u32 }
 @group(1) @binding(0) var<uniform> p: Params;
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = wg.y * groups.x + wg.x;
-  if (row >= p.rows) { return; }
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = wg.x;
   let s = sum_exp(lane, row * p.V);
   if (lane == 0u) {
     let id = u32(ids[row]);

@@ -1,7 +1,7 @@
 // The k largest logits + bias of a row, largest first, the lowest index on a tie. One workgroup per
 // row: a radix search for the k-th pair (value, index), eight bits a pass, then a sort of what
 // reaches it by rank.
-struct Params { rows: u32, V: u32, K: u32 }
+struct Params { V: u32, K: u32 }
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;       // [rows, V]
 @group(0) @binding(1) var<storage, read> bias: array<f32>;         // [V]
@@ -32,9 +32,8 @@ fn pair(start: u32, i: u32) -> vec2u {
 fn less(a: vec2u, b: vec2u) -> bool { return a.x < b.x || (a.x == b.x && a.y < b.y); }
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = wg.y * groups.x + wg.x;
-  if (row >= p.rows) { return; }
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = wg.x;
   let start = row * p.V;
   if (lane == 0u) {
     threshold = vec2u(0u, 0u);
