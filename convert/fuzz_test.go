@@ -88,8 +88,8 @@ func FuzzHFConfig(f *testing.F) {
 		}
 		c := around
 		c.LM, c.Tokens = l.config, model.Tokens{BOS: -1, EOS: -1, Pad: -1}
-		if c.Validate() != nil {
-			return
+		if err := c.LM.Validate(); err != nil {
+			t.Fatal(err)
 		}
 		if err := l.locateIn(newPart(nil)); err != nil {
 			t.Fatal(err)

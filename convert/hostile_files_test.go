@@ -95,7 +95,11 @@ var hostileSettings = []struct{ family, fields, want string }{
 	{"neox-parallel", `{"use_parallel_residual": 1}`, "use_parallel_residual is 1"},
 	{"llama", `{"model_type": "mixtral"}`, `model_type is "mixtral", want one of [chinchilla gpt_neox llama mosaic_gpt mpt opt]`},
 	{"llama", `{"model_type": "absent"}`, `model_type is ""`},
-	{"llama", `{"model_type": 3}`, `model_type is ""`},
+	{"llama", `{"model_type": 3}`, "model_type is 3"},
+	{"llama", `{"num_attention_heads": 0}`, "lm.heads is 0, want 1 to"},
+	{"llama-gqa", `{"num_key_value_heads": -2}`, "lm.kvHeads is -2, want 1 or more"},
+	{"neox-parallel", `{"num_attention_heads": 0}`, "lm.heads is 0, want 1 to"},
+	{"neox-parallel", `{"num_hidden_layers": 1000000000000}`, "lm.depth is 1000000000000, want 1 to"},
 }
 
 // TestHostileSettings changes config.json of a language model into one that the runtime would compute
@@ -126,25 +130,25 @@ func TestHostileSettings(t *testing.T) {
 // TestHostileNumbers gives the release's language model numbers that no model has.
 func TestHostileNumbers(t *testing.T) {
 	for _, row := range []struct{ fields, want string }{
-		{`{"n_layers": 0}`, "0 blocks"},
-		{`{"n_layers": -4}`, "-4 blocks"},
-		{`{"n_layers": 1000000000000}`, "before block 5: found false"},
+		{`{"n_layers": 0}`, "lm.depth is 0, want 1 to"},
+		{`{"n_layers": -4}`, "lm.depth is -4"},
+		{`{"n_layers": 1000000000000}`, "lm.depth is 1000000000000"},
 		{`{"n_heads": 0}`, "lm.heads is 0"},
 		{`{"n_heads": -4}`, "lm.heads is -4"},
 		{`{"n_heads": 5}`, "lm.dim 64 is no multiple of lm.heads 5"},
 		{`{"n_heads": 32}`, "lm.headDim is 2, want a multiple of 4"},
 		{`{"max_seq_len": 0}`, "lm.maxPositions is 0"},
 		{`{"max_seq_len": 1000000000000}`, "lm.maxPositions is 1000000000000, want 1 to"},
-		{`{"d_model": 0}`, "is [64], want [0]"},
-		{`{"d_model": -64}`, "is [64], want [-64]"},
-		{`{"d_model": 4398046511104}`, "is [64], want [4398046511104]"},
-		{`{"mlp_ratio": 1000000000000}`, "transformer.blocks.0.mlp.mlp_up.weight is [256,64], want [64000000000000,64]"},
-		{`{"mlp_ratio": -1}`, "is [256,64], want [-64,64]"},
+		{`{"d_model": 0}`, "lm.dim is 0"},
+		{`{"d_model": -64}`, "lm.dim is -64"},
+		{`{"d_model": 4398046511104}`, "lm.dim is 4398046511104, want 1 to"},
+		{`{"mlp_ratio": 1000000000000}`, "lm.hidden is 64000000000000, want 1 to"},
+		{`{"mlp_ratio": -1}`, "lm.hidden is -64"},
 	} {
 		t.Run(row.fields, func(t *testing.T) {
 			r := newRelease(t)
 			r.lmConfig(row.fields)
-			r.stops(tensor.F32, row.want)
+			r.stops(tensor.F32, "config.json", row.want)
 		})
 	}
 }

@@ -230,7 +230,7 @@ func TestHostileParts(t *testing.T) {
 				r.edit(&r.Vision, func(c contents) { c.halve(96, 288, 384) })
 				r.layout(`{"vision": {"width": 48}}`)
 			},
-			[]string{"resampler.project.weight", "do its files belong together?"},
+			[]string{"checkpoint.pt", "perceiver.latents has 96 channels, the vision encoder gives 48"},
 		},
 		{
 			"a checkpoint that is a language model", func(r *release) { r.Checkpoint = filepath.Join(r.LM, "pytorch_model.bin") },

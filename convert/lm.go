@@ -95,12 +95,21 @@ func describeLM(path string, data []byte) (*languageModel, error) {
 	}
 	kind, ok := lmKinds[h.text("model_type")]
 	if !ok {
+		if err := h.done(); err != nil {
+			return nil, err
+		}
 		return nil, fmt.Errorf("%w: %s: model_type is %q, want one of %v", ErrCheckpoint, path, h.text("model_type"), slices.Sorted(maps.Keys(lmKinds)))
 	}
 	l := &languageModel{lmKind: kind, config: kind.config(h)}
 	l.config.Vocab = h.whole("vocab_size")
 	l.bos, l.eos = int32(h.whole("bos_token_id", -1)), int32(h.whole("eos_token_id", -1))
-	return l, h.done()
+	if err := h.done(); err != nil {
+		return nil, err
+	}
+	if err := l.config.Validate(); err != nil { // rules divide by its numbers and count to them
+		return nil, fmt.Errorf("%w: %s: %w", ErrCheckpoint, path, err)
+	}
+	return l, nil
 }
 
 // make gives rules for the whole model, with the embedding and the output matrix unless others take

@@ -171,6 +171,10 @@ func resamplerShape(p part, visual, head int) (model.ResamplerConfig, error) {
 		return n
 	}
 	c.Latents, c.Dim = dim("latents", 0), dim("latents", 1)
+	if err == nil && c.Dim != visual {
+		return c, fmt.Errorf("%w: %s: %slatents has %d channels, the vision encoder gives %d; is this the one it was trained with?",
+			ErrCheckpoint, p.file.Path(), p.prefix, c.Dim, visual)
+	}
 	c.Heads = dim("layers.0.0.to_q.weight", 0) / head
 	c.Hidden = dim("layers.0.1.1.weight", 0)
 	c.Depth = p.count("layers.%d.0.to_q.weight")

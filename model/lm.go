@@ -74,6 +74,13 @@ const (
 // lmFamilies is filled by one file per family.
 var lmFamilies = map[string]decoder{}
 
+// Validate reports everything that is wrong with c.
+func (c LMConfig) Validate() error {
+	var e checks
+	c.check(&e)
+	return e.err()
+}
+
 func (c LMConfig) check(e *checks) {
 	kind, known := lmFamilies[c.Family]
 	e.that(known, "lm.family is %q, want one of %v", c.Family, slices.Sorted(maps.Keys(lmFamilies)))
