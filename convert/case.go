@@ -34,23 +34,23 @@ func (c Case) Run(ctx context.Context, m *model.Flamingo) (Stages, error) {
 		return out, fmt.Errorf("%w: image is %v, want [T,3,%d,%d]", model.ErrOption, s, size, size)
 	}
 	count := c.Images.Shape[0]
-	s, err := m.NewSession(ctx, min(len(c.IDs)+greedyTokens, m.Config.LM.MaxPositions), count)
-	if err != nil {
-		return out, err
-	}
-	defer s.Close()
+	p := model.Prompt{IDs: c.IDs}
 	var vision, visual []float32
 	pixels := c.Images.F32()
 	for i := range count {
 		each := 3 * size * size
-		if err := s.AddPixels(ctx, tensor.FromF32(pixels[i*each:(i+1)*each], 3, size, size)); err != nil {
-			return out, err
-		}
-		f, err := m.Features().Read(ctx, m.Device())
+		x := model.Preprocessed(tensor.FromF32(pixels[i*each:(i+1)*each], 3, size, size))
+		x.Key = fmt.Sprint(i)
+		p.Media = append(p.Media, x)
+		tokens, err := m.Encode(ctx, x)
 		if err != nil {
 			return out, err
 		}
-		v, err := m.VisualTokens().Read(ctx, m.Device())
+		v, err := tokens.Read(ctx, m.Device())
+		if err != nil {
+			return out, err
+		}
+		f, err := m.Features().Read(ctx, m.Device())
 		if err != nil {
 			return out, err
 		}
@@ -58,12 +58,17 @@ func (c Case) Run(ctx context.Context, m *model.Flamingo) (Stages, error) {
 		out.VisionTokens.Shape = append(tensor.Shape{count}, f.Shape...)
 		out.VisualTokens.Shape = append(tensor.Shape{count}, v.Shape...)
 	}
-	out.VisionTokens = tensor.FromF32(vision, out.VisionTokens.Shape...)
-	out.VisualTokens = tensor.FromF32(visual, out.VisualTokens.Shape...)
-	if out.Logits, err = s.AllLogits(ctx, c.IDs); err != nil {
+	s, err := m.NewSession(ctx, model.Room{Tokens: min(len(c.IDs)+greedyTokens, m.Config.LM.MaxPositions), Images: count})
+	if err != nil {
 		return out, err
 	}
-	for t, err := range s.Generate(ctx, c.IDs, model.Options{MaxTokens: greedyTokens}) {
+	defer s.Close()
+	out.VisionTokens = tensor.FromF32(vision, out.VisionTokens.Shape...)
+	out.VisualTokens = tensor.FromF32(visual, out.VisualTokens.Shape...)
+	if out.Logits, err = s.AllLogits(ctx, p); err != nil {
+		return out, err
+	}
+	for t, err := range s.Generate(ctx, p, model.Options{MaxTokens: greedyTokens}) {
 		if err != nil {
 			return out, err
 		}

@@ -58,12 +58,12 @@ func TestLanguageModels(t *testing.T) {
 			if slices.Contains(ids, m.Config.Tokens.Image) {
 				t.Fatal("the fixture uses the token that means <image> here")
 			}
-			s, err := m.NewSession(t.Context(), len(ids), 0)
+			s, err := m.NewSession(t.Context(), model.Room{Tokens: len(ids)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			all, err := s.AllLogits(t.Context(), ids)
+			all, err := s.AllLogits(t.Context(), model.Prompt{IDs: ids})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +71,7 @@ func TestLanguageModels(t *testing.T) {
 			v := m.Config.LM.Vocab
 			for at := 0; at < len(ids); {
 				n := min(1+at, len(ids)-at, 4) // pieces of 1, 2, 4, 4
-				last, err := s.Logits(t.Context(), ids[at:at+n])
+				last, err := s.Logits(t.Context(), model.Prompt{IDs: ids[:at+n]})
 				if err != nil {
 					t.Fatal(err)
 				}

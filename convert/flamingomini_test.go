@@ -62,9 +62,9 @@ func TestMiniGolden(t *testing.T) {
 					t.Errorf("%s: greedy: got %v, want %v", name, got.Greedy, want)
 				}
 			}
-			prompt, err := m.Prompt("caption")
-			if want := g.ints("caption.ids"); err != nil || !slices.Equal(prompt, want) {
-				t.Errorf("prompt: got %v, %v, want %v", prompt, err, want)
+			prompt, err := m.Expand("caption", nil, model.Shot{}, "")
+			if want := g.ints("caption.ids"); err != nil || !slices.Equal(prompt.IDs, want) {
+				t.Errorf("prompt: got %v, %v, want %v", prompt.IDs, err, want)
 			}
 			if got, want := m.Config.Tokens, (model.Tokens{BOS: 2, EOS: 2, Pad: 1, EndOfChunk: 268, Image: 64}); got != want {
 				t.Errorf("tokens: got %+v, want %+v", got, want)

@@ -140,19 +140,16 @@ func TestNanoGolden(t *testing.T) {
 	g := openGolden(t, nano+"/golden.safetensors")
 	for _, name := range []string{"0", "1"} {
 		ids := g.ints(name + ".ids")
-		s, err := m.NewSession(ctx, len(ids)+1, 1)
+		s, err := m.NewSession(ctx, model.Room{Tokens: len(ids) + 1, Images: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.AddPixels(ctx, g.floats(name+".image")); err != nil {
+		got, err := s.Logits(ctx, model.Prompt{IDs: ids, Media: []model.Media{model.Preprocessed(g.floats(name + ".image"))}})
+		if err != nil {
 			t.Fatal(err)
 		}
 		near(t, name+".features", read(t, m.Features()), g.floats(name+".features"), 1e-4)
 		near(t, name+".visual_tokens", read(t, m.VisualTokens()), g.floats(name+".visual_tokens"), 1e-4)
-		got, err := s.Logits(ctx, ids)
-		if err != nil {
-			t.Fatal(err)
-		}
 		want := g.floats(name + ".logits")
 		v := want.Shape.Dim(-1)
 		near(t, name+".logits", got, tensor.FromF32(want.F32()[(len(ids)-1)*v:], 1, v), 1e-4)

@@ -38,7 +38,7 @@ func TestNanoPictures(t *testing.T) {
 		misses := 0
 		for _, p := range list {
 			var pieces strings.Builder
-			got, err := captioner.Caption(context.Background(), readPNG(t, filepath.Join(nano, "pictures", p.File)), model.CaptionOptions{},
+			got, err := captioner.Caption(context.Background(), model.Picture(readPNG(t, filepath.Join(nano, "pictures", p.File))), model.CaptionOptions{},
 				func(tok model.Token) { pieces.WriteString(tok.Text) })
 			if err != nil {
 				t.Fatal(err)

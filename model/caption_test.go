@@ -51,13 +51,14 @@ func TestCaptionPrompts(t *testing.T) {
 	c := m.NewCaptioner()
 	defer c.Close()
 	image := m.Config.Tokens.Image
-	spelt, err := m.PromptText("caption", " a cat")
+	spelled, err := m.Expand("caption", nil, Shot{}, " a cat")
 	if err != nil {
 		t.Fatal(err)
 	}
+	spelt := spelled.IDs
 	say := func(o CaptionOptions) (Caption, error) {
 		o.MaxTokens = 3
-		return c.Caption(t.Context(), TestCard(), o, nil)
+		return c.Caption(t.Context(), Picture(TestCard()), o, nil)
 	}
 	alone, err := say(CaptionOptions{IDs: []int32{image}})
 	if err != nil {

@@ -63,7 +63,7 @@ func (c Config) Parameters() int {
 
 // Close frees the weights and everything compiled. Sessions must be closed before.
 func (m *Flamingo) Close() {
-	m.encoder.close(m.dev)
+	m.encoder.close()
 	for _, t := range m.tensors {
 		t.Free(m.dev)
 	}

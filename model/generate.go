@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
+	"strings"
 	"time"
 
 	"flamingo/gpu"
@@ -12,69 +14,169 @@ import (
 )
 
 // A Token is one generated token. Text is what it adds to the text so far; bytes of an unfinished
-// character are held back until it is whole.
+// character, and what may yet become a stop text, are held back until they are decided.
 type Token struct {
-	ID   int32
-	Text string
+	ID      int32
+	Text    string
+	LogProb float64 // of the token among all, in nats; only with Options.LogProbs
 }
 
-// Generate runs the prompt and yields tokens until the model ends its chunk, the limit is reached
-// or ctx ends. Afterwards Stopped tells the first from the second.
-func (s *Session) Generate(ctx context.Context, prompt []int32, o Options) iter.Seq2[Token, error] {
+// Generate runs the prompt and yields tokens until the model ends its chunk, a stop text appears, the
+// limit is reached or ctx ends. Afterwards Stopped tells the first two from the others.
+func (s *Session) Generate(ctx context.Context, p Prompt, o Options) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
-		if err := s.generate(ctx, prompt, o, func(t Token) bool { return yield(t, nil) }); err != nil {
+		if err := s.generate(ctx, p, o, func(t Token) bool { return yield(t, nil) }); err != nil {
 			yield(Token{}, err)
 		}
 	}
 }
 
-func (s *Session) generate(ctx context.Context, prompt []int32, o Options, yield func(Token) bool) error {
-	if err := o.check(); err != nil {
+func (s *Session) generate(ctx context.Context, p Prompt, o Options, yield func(Token) bool) error {
+	if err := o.check(s.m.Config.LM.Vocab); err != nil {
 		return err
 	}
 	if o.MaxTokens == 0 {
 		o.MaxTokens = defaultMaxTokens
 	}
 	s.stopped = false
-	room := s.capacity - s.pos
-	if len(prompt) < 1 || len(prompt) >= room {
-		return fmt.Errorf("%w: the prompt has %d tokens, want 1 to %d", ErrOption, len(prompt), room-1)
+	if room := s.room.Tokens; len(p.IDs) < 1 || len(p.IDs) >= room {
+		return fmt.Errorf("%w: the prompt has %d tokens, want 1 to %d", ErrOption, len(p.IDs), room-1)
 	}
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	f, err := s.feed(ctx, prompt)
+	if err := s.forbid(o.Banned, false); err != nil {
+		return err
+	}
+	f, err := s.attend(ctx, p)
 	if err != nil {
 		return err
 	}
 	steps := s.greedy
-	if o.Temperature > 0 {
+	if o.onHost() {
 		steps = s.sampled
 	}
-	var text *tokenizer.Decoder
-	if s.m.Tokenizer != nil {
-		text = s.m.Tokenizer.NewDecoder()
+	w := s.newWriter(o, yield)
+	left := min(o.MaxTokens, s.room.Tokens-len(s.history))
+	if err := steps(ctx, f, o, left, w.take); err != nil {
+		return err
 	}
-	left := min(o.MaxTokens, room-len(prompt))
-	return steps(ctx, f, o, left, func(id int32) (bool, error) {
-		if id < 0 {
-			return false, fmt.Errorf("model: the logits are not finite: the weights or the device are faulty")
+	return w.flush()
+}
+
+// A writer turns token ids into text, and knows when to stop.
+type writer struct {
+	s     *Session
+	o     Options
+	yield func(Token) bool
+	text  *tokenizer.Decoder // nil without a tokenizer
+	held  []Token            // their text may be the beginning of a stop text
+	count int
+}
+
+func (s *Session) newWriter(o Options, yield func(Token) bool) *writer {
+	w := &writer{s: s, o: o, yield: yield}
+	if s.m.Tokenizer != nil {
+		w.text = s.m.Tokenizer.NewDecoder()
+	}
+	return w
+}
+
+// take gets the next token and reports whether there shall be more.
+func (w *writer) take(id int32, logProb float64) (more bool, err error) {
+	if id < 0 {
+		return false, fmt.Errorf("model: the logits are not finite: the weights or the device are faulty")
+	}
+	if w.s.m.ends(id) {
+		w.s.stopped = true
+		return false, nil
+	}
+	t := Token{ID: id, LogProb: logProb}
+	if w.text != nil {
+		t.Text = w.text.Next(id)
+	}
+	w.count++
+	if len(w.o.Stop) == 0 {
+		return w.yield(t), nil
+	}
+	w.held = append(w.held, t)
+	all := ""
+	for _, h := range w.held {
+		all += h.Text
+	}
+	if at := stopIn(all, w.o.Stop); at >= 0 {
+		w.s.stopped = true
+		w.cut(at)
+		return false, nil
+	}
+	return w.release(len(all) - pending(all, w.o.Stop)), nil
+}
+
+// release yields held tokens whose text ends within the first n bytes.
+func (w *writer) release(n int) bool {
+	for len(w.held) > 0 && len(w.held[0].Text) <= n {
+		t := w.held[0]
+		n -= len(t.Text)
+		if w.held = w.held[1:]; !w.yield(t) {
+			return false
 		}
-		if id == s.m.Config.Tokens.EndOfChunk || id == s.m.Config.Tokens.EOS {
-			s.stopped = true
-			return false, nil
+	}
+	return true
+}
+
+// cut yields what stands before a stop text, and drops the rest.
+func (w *writer) cut(n int) {
+	for _, t := range w.held {
+		if n <= 0 {
+			break
 		}
-		t := Token{ID: id}
-		if text != nil {
-			t.Text = text.Next(id)
+		t.Text = t.Text[:min(n, len(t.Text))]
+		n -= len(t.Text)
+		if !w.yield(t) {
+			break
 		}
-		return yield(t), nil
-	})
+	}
+	w.held = nil
+}
+
+// flush yields what was held back for a stop text that did not come.
+func (w *writer) flush() error {
+	for _, t := range w.held {
+		if !w.yield(t) {
+			break
+		}
+	}
+	w.held = nil
+	return nil
+}
+
+// stopIn is where the first of some texts begins, or -1.
+func stopIn(text string, stops []string) int {
+	first := -1
+	for _, s := range stops {
+		if at := strings.Index(text, s); at >= 0 && (first < 0 || at < first) {
+			first = at
+		}
+	}
+	return first
+}
+
+// pending is the length of the longest end of text that may be the beginning of one of some texts.
+func pending(text string, stops []string) int {
+	longest := 0
+	for _, s := range stops {
+		for n := min(len(s)-1, len(text)); n > longest; n-- {
+			if strings.HasSuffix(text, s[:n]) {
+				longest = n
+			}
+		}
+	}
+	return longest
 }
 
 // greedy decodes with the argmax on the device. While one batch of steps is being read the next is
 // already under way; what a stop token makes superfluous is dropped.
-func (s *Session) greedy(ctx context.Context, _ *forward, _ Options, left int, emit func(int32) (bool, error)) error {
+func (s *Session) greedy(ctx context.Context, _ *forward, _ Options, left int, take func(int32, float64) (bool, error)) error {
 	type batch struct {
 		fetch       gpu.Fetch
 		first, size int
@@ -96,13 +198,14 @@ func (s *Session) greedy(ctx context.Context, _ *forward, _ Options, left int, e
 			next.fetch.Wait(context.WithoutCancel(ctx), make([]byte, 4*ringLen))
 		}
 	}()
+	last := int32(-1)
 	for {
 		next = batch{}
 		if n := min(size, left-submitted); n > 0 {
 			if err := s.decode.plan.Submit(n); err != nil {
 				return err
 			}
-			s.pos, s.step, submitted = s.pos+n, s.step+n, submitted+n
+			s.step, submitted = s.step+n, submitted+n
 			if next, err = fetch(n); err != nil {
 				return err
 			}
@@ -114,7 +217,9 @@ func (s *Session) greedy(ctx context.Context, _ *forward, _ Options, left int, e
 		}
 		ids := ring.I32()
 		for i := range current.size {
-			if more, err := emit(ids[(current.first+i)%ringLen]); err != nil || !more {
+			id := ids[(current.first+i)%ringLen]
+			s.remember(&last, id)
+			if more, err := take(id, 0); err != nil || !more {
 				return err
 			}
 		}
@@ -129,25 +234,46 @@ func (s *Session) greedy(ctx context.Context, _ *forward, _ Options, left int, e
 	}
 }
 
+// remember takes down that last, the token before id, is in the cache, since id was computed from it.
+func (s *Session) remember(last *int32, id int32) {
+	if *last >= 0 {
+		s.history = append(s.history, place{*last, s.history[len(s.history)-1].phi})
+	}
+	*last = id
+}
+
 // batchSize is how many steps to submit at once so that text still appears at least sixty times a
 // second.
 func batchSize(took time.Duration, steps int) int {
 	return min(max(int(16*time.Millisecond*time.Duration(steps)/max(took, time.Millisecond)), 1), 8)
 }
 
-// sampled reads the logits of each step and draws from them.
-func (s *Session) sampled(ctx context.Context, f *forward, o Options, left int, emit func(int32) (bool, error)) error {
-	draw, ban := newSampler(o), s.m.banned()
-	for {
+// sampled reads the logits of each step and chooses on the host.
+func (s *Session) sampled(ctx context.Context, f *forward, o Options, left int, take func(int32, float64) (bool, error)) error {
+	draw := newSampler(o)
+	for _, h := range s.history {
+		draw.saw(h.id)
+	}
+	last := int32(-1)
+	for n := 0; ; n++ {
 		logits, err := f.logits.Read(ctx, s.m.dev)
 		if err != nil {
 			return err
 		}
-		id, err := draw.draw(logits.F32(), ban)
+		bias := s.m.bias(o.Banned)
+		if n < o.MinTokens {
+			for id := range bias {
+				if s.m.ends(int32(id)) {
+					bias[id] = never
+				}
+			}
+		}
+		id, logProb, err := draw.draw(logits.F32(), bias)
 		if err != nil {
 			return err
 		}
-		if more, err := emit(id); err != nil || !more {
+		s.remember(&last, id)
+		if more, err := take(id, logProb); err != nil || !more {
 			return err
 		}
 		if left--; left == 0 {
@@ -159,7 +285,20 @@ func (s *Session) sampled(ctx context.Context, f *forward, o Options, left int, 
 		if err := s.decode.plan.Submit(1); err != nil {
 			return err
 		}
-		s.pos, s.step = s.pos+1, s.step+1
+		s.step++
+		draw.saw(id)
 		f = s.decode
 	}
+}
+
+// logSumExp is log Σ exp, of f32 values, in f64.
+func logSumExp(v []float32) float64 {
+	top, sum := math.Inf(-1), 0.0
+	for _, x := range v {
+		top = max(top, float64(x))
+	}
+	for _, x := range v {
+		sum += math.Exp(float64(x) - top)
+	}
+	return top + math.Log(sum)
 }

@@ -162,13 +162,16 @@ func newLMNorm(w Weights, name string, c LMConfig, kind decoder) Norm {
 }
 
 // Embed looks up token ids [T], which follow what the cache holds, and gives [T, D].
-func (lm LM) Embed(p *gpu.Pass, ids, state gpu.Tensor) gpu.Tensor {
+func (lm LM) Embed(p *gpu.Pass, ids gpu.Tensor, at schedule) gpu.Tensor {
 	x := ops.Embed(p, ids, lm.Embedding)
 	if lm.ProjectIn.Weight.Valid() {
 		x = lm.ProjectIn.Forward(p, x, ops.Epilogue{})
 	}
 	if lm.Positions.Valid() {
-		x = ops.AddPositions(p, x, lm.Positions, state, lm.offset)
+		if at.listed() {
+			return ops.AddPositionsListed(p, x, lm.Positions, at.places, lm.offset)
+		}
+		x = ops.AddPositions(p, x, lm.Positions, at.state, lm.offset)
 	}
 	return x
 }

@@ -47,14 +47,25 @@ type blockCache struct {
 	distances gpu.Tensor // [capacity, Dim], keys of distances 0, 1, …; only with relative positions
 }
 
-// Forward: x ← x + Attn(N₁(x));  x ← x + MLP(N₂(x)), or as Parallel and PostNorm say. It appends the
-// keys and values of x [T, D] to the cache at position state[StatePos].
-func (b lmBlock) Forward(p *gpu.Pass, x gpu.Tensor, cache blockCache, state gpu.Tensor) gpu.Tensor {
+// A schedule says where the tokens of a pass stand in the cache: one after another behind what it
+// holds, by state; or each for itself.
+type schedule struct {
+	state  gpu.Tensor // StatePos: the position of the first
+	places gpu.Tensor // i32 [T, 2]: cache row and position of each
+	lists  gpu.Tensor // i32 [1+T·(1+stride)]: the cache rows that each sees, see ops.Listed
+	stride int
+}
+
+func (at schedule) listed() bool { return at.places.Valid() }
+
+// Forward: x ← x + Attn(N₁(x));  x ← x + MLP(N₂(x)), or as Parallel and PostNorm say. It writes the
+// keys and values of x [T, D] to the cache where at says.
+func (b lmBlock) Forward(p *gpu.Pass, x gpu.Tensor, cache blockCache, at schedule) gpu.Tensor {
 	if b.PostNorm {
-		x = b.Norm1.Forward(p, b.attend(p, x, x, cache, state))
+		x = b.Norm1.Forward(p, b.attend(p, x, x, cache, at))
 		return b.Norm2.Forward(p, b.mlp(p, x, x))
 	}
-	y := b.attend(p, b.Norm1.Forward(p, x), x, cache, state)
+	y := b.attend(p, b.Norm1.Forward(p, x), x, cache, at)
 	if !b.Parallel {
 		x = y
 	}
@@ -62,21 +73,27 @@ func (b lmBlock) Forward(p *gpu.Pass, x gpu.Tensor, cache blockCache, state gpu.
 }
 
 // attend returns residual + Attn(x).
-func (b lmBlock) attend(p *gpu.Pass, x, residual gpu.Tensor, cache blockCache, state gpu.Tensor) gpu.Tensor {
+func (b lmBlock) attend(p *gpu.Pass, x, residual gpu.Tensor, cache blockCache, at schedule) gpu.Tensor {
 	head := b.Dim / b.Heads
 	qkv := b.QKV.Forward(p, x, ops.Epilogue{})
 	if b.QNorm.Valid() {
 		qkv = ops.QKNorm(p, qkv, b.QNorm, b.KNorm, b.NormEps)
 	}
-	ops.Append(p, qkv, cache.kv, state, ops.AppendOptions{
-		From: b.Dim, Slot: ops.StatePos, Stride: 1, Heads: b.KVHeads, HeadDim: head, RotaryDims: b.RotaryDims, RotaryBase: b.RotaryBase,
+	where, see, mode := at.state, at.state, ops.Causal
+	if at.listed() {
+		where, see, mode = at.places, at.lists, ops.Listed
+	}
+	ops.Append(p, qkv, cache.kv, where, ops.AppendOptions{
+		From: b.Dim, Slot: ops.StatePos, Stride: 1, Listed: at.listed(),
+		Heads: b.KVHeads, HeadDim: head, RotaryDims: b.RotaryDims, RotaryBase: b.RotaryBase,
 	})
 	var a gpu.Tensor
 	if b.kind.positions == relative {
-		a = ops.RelativeAttention(p, qkv, cache.kv, cache.distances, b.QBias, b.RBias, state, ops.RelativeOptions{Heads: b.Heads, HeadDim: head})
+		a = ops.RelativeAttention(p, qkv, cache.kv, cache.distances, b.QBias, b.RBias, see,
+			ops.RelativeOptions{Heads: b.Heads, HeadDim: head, Lists: at.stride})
 	} else {
-		a = ops.Attention(p, qkv, cache.kv, state, ops.AttentionOptions{
-			Heads: b.Heads, KVHeads: b.KVHeads, HeadDim: head, Mode: ops.Causal,
+		a = ops.Attention(p, qkv, cache.kv, see, ops.AttentionOptions{
+			Heads: b.Heads, KVHeads: b.KVHeads, HeadDim: head, Mode: mode, Keys: at.stride,
 			ALiBi: b.kind.positions == alibi, RotaryDims: b.RotaryDims, RotaryBase: b.RotaryBase,
 		})
 	}

@@ -142,7 +142,7 @@ func TestSampler(t *testing.T) {
 	count := func(o Options) map[int32]int {
 		s, n := newSampler(o), map[int32]int{}
 		for range 2000 {
-			id, err := s.draw(logits, ban)
+			id, _, err := s.draw(logits, ban)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +163,7 @@ func TestSampler(t *testing.T) {
 		t.Errorf("without a cut it draws %v, want all but the banned", n)
 	}
 	logits[2] = float32(math.NaN())
-	if _, err := newSampler(Options{Temperature: 1}).draw(logits, ban); err == nil {
+	if _, _, err := newSampler(Options{Temperature: 1}).draw(logits, ban); err == nil {
 		t.Error("a NaN among the logits passes")
 	}
 }

@@ -1,155 +1,136 @@
 package model
 
 import (
-	"context"
-	"encoding/json"
+	"cmp"
 	"fmt"
-	"math"
+	"strings"
 
-	"flamingo/tensor"
+	"flamingo/tokenizer"
 )
 
-// Prompt is the token ids of one of the model's own templates, such as "caption", behind BOS where
-// the model has one.
-func (m *Flamingo) Prompt(task string) ([]int32, error) {
+// A Shot is an example in a prompt, or the query behind the examples: media, what is asked of it, and
+// what is said of it.
+type Shot struct {
+	Media    Media
+	Question string
+	Text     string
+}
+
+// A Passage is a piece of an interleaved prompt: words, or media. Special tokens that are spelled in
+// words are words.
+type Passage struct {
+	Text  string
+	Media *Media
+}
+
+// imageTag stands for media in a template.
+const imageTag = "<image>"
+
+// Interleave is a prompt of words and media as they come.
+func (m *Flamingo) Interleave(passages []Passage) (Prompt, error) {
+	b, err := m.newBuilder()
+	if err != nil {
+		return Prompt{}, err
+	}
+	for _, x := range passages {
+		if x.Media != nil {
+			b.image(*x.Media)
+		} else {
+			b.words(x.Text)
+		}
+	}
+	return b.prompt(), nil
+}
+
+// Expand puts examples and a query into the model's own templates for a task: "caption", "ask" or
+// "classify". Opening is what the answer begins with. The templates are Config.Prompts[task] for the
+// query and Config.Prompts[task+".shot"] for an example, in which {question} and {text} stand for
+// what a shot says; without the latter an example is the query, a space, the text and the token that
+// ends a chunk.
+func (m *Flamingo) Expand(task string, shots []Shot, query Shot, opening string) (Prompt, error) {
 	template, ok := m.Config.Prompts[task]
+	if !ok && task == "classify" {
+		template, ok = m.Config.Prompts["caption"]
+	}
 	if !ok {
-		return nil, fmt.Errorf("%w: the model has no prompt template for %q", ErrOption, task)
+		return Prompt{}, fmt.Errorf("%w: the model has no prompt template for %q", ErrOption, task)
 	}
-	return m.template(template)
+	b, err := m.newBuilder()
+	if err != nil {
+		return Prompt{}, err
+	}
+	example := cmp.Or(m.Config.Prompts[task+".shot"], template+" {text}"+b.end)
+	for i, s := range shots {
+		if strings.TrimSpace(s.Text) == "" {
+			return Prompt{}, fmt.Errorf("%w: shot %d has no text, want what is to be said of its picture", ErrOption, i+1)
+		}
+		b.expand(example, s)
+	}
+	b.expand(template, query)
+	b.words(opening)
+	return b.prompt(), nil
 }
 
-// PromptText is Prompt for a caption that begins with the caller's words. Special tokens that are
-// spelled in text are text.
-func (m *Flamingo) PromptText(task, text string) ([]int32, error) {
-	ids, err := m.Prompt(task)
-	if err != nil || text == "" {
-		return ids, err
-	}
-	return append(ids, m.Tokenizer.Encode(text)...), nil
+// A builder puts a prompt together.
+type builder struct {
+	m     *Flamingo
+	end   string // how the token that ends a chunk is spelled
+	tag   []tokenizer.Part
+	parts []tokenizer.Part
+	media []Media
 }
 
-func (m *Flamingo) template(text string) ([]int32, error) {
+func (m *Flamingo) newBuilder() (*builder, error) {
 	if m.Tokenizer == nil {
 		return nil, fmt.Errorf("%w: this model has no tokenizer; give the prompt as token ids, such as [%d]", ErrOption, m.Config.Tokens.Image)
 	}
-	var ids []int32
+	b := &builder{m: m, end: m.Tokenizer.Decode([]int32{m.Config.Tokens.EndOfChunk}, false)}
 	if bos := m.Config.Tokens.BOS; bos >= 0 {
-		ids = append(ids, bos)
+		b.parts = append(b.parts, tokenizer.ID(bos))
 	}
-	return append(ids, m.Tokenizer.EncodeTemplate(text)...), nil
+	// The tag is a token of its own in most models and a text in others.
+	for _, id := range m.Tokenizer.EncodeTemplate(imageTag) {
+		b.tag = append(b.tag, tokenizer.ID(id))
+	}
+	return b, nil
 }
 
-// promptOf is the whole prompt of a caption.
-func (m *Flamingo) promptOf(o CaptionOptions) ([]int32, error) {
-	switch image := m.Config.Tokens.Image; {
-	case o.IDs != nil && o.Prompt != "":
-		return nil, fmt.Errorf("%w: the prompt is given in words and as token ids; give one of them", ErrOption)
-	case o.IDs != nil:
-		_, images, err := m.refer(o.IDs)
-		if err == nil && images != 1 {
-			err = fmt.Errorf("%w: the prompt has the <image> token %d times, want once; its id is %d, and it marks the picture's place", ErrOption, images, image)
-		}
-		return o.IDs, err
-	case m.Tokenizer == nil && o.Prompt == "":
-		return []int32{image}, nil
+func (b *builder) words(text string) {
+	if text != "" {
+		b.parts = append(b.parts, tokenizer.Text(text))
 	}
-	return m.PromptText("caption", o.Prompt)
 }
 
-// A SelfTest is a prompt about the test card and the largest logits after it. It finds drivers
-// that compute wrong numbers without saying so.
-type SelfTest struct {
-	Prompt []int32   `json:"prompt"`
-	IDs    []int32   `json:"ids"`
-	Logits []float32 `json:"logits"`
+func (b *builder) image(x Media) {
+	b.parts, b.media = append(b.parts, b.tag...), append(b.media, x)
 }
 
-// TestCard is a small picture of known content.
-func TestCard() Image {
-	const w, h = 64, 48
-	pixels := make([]byte, 0, 4*w*h)
-	for y := range h {
-		for x := range w {
-			pixels = append(pixels, byte(255*x/(w-1)), byte(255*y/(h-1)), byte(8*(x^y)), 255)
-		}
+// expand adds a template, with a shot in its places.
+func (b *builder) expand(template string, s Shot) {
+	places := []struct {
+		name string
+		put  func()
+	}{
+		{imageTag, func() { b.image(s.Media) }},
+		{b.end, func() { b.parts = append(b.parts, tokenizer.ID(b.m.Config.Tokens.EndOfChunk)) }},
+		{"{question}", func() { b.words(s.Question) }},
+		{"{text}", func() { b.words(s.Text) }},
 	}
-	return Image{w, h, tensor.GoBytes(pixels)}
-}
-
-// selfTestLogits is how many of the largest logits a self-test keeps.
-const selfTestLogits = 8
-
-// NewSelfTest runs the test card on this device, which should be the CPU.
-func (m *Flamingo) NewSelfTest(ctx context.Context) (SelfTest, error) {
-	t := SelfTest{Prompt: []int32{m.Config.Tokens.Image}}
-	if m.Tokenizer != nil {
-		var err error
-		if t.Prompt, err = m.Prompt("caption"); err != nil {
-			return t, err
-		}
-	}
-	logits, err := m.testCardLogits(ctx, t.Prompt)
-	if err != nil {
-		return t, err
-	}
-	taken := map[int]bool{}
-	for range min(selfTestLogits, len(logits)) {
-		best := -1
-		for i, l := range logits {
-			if !taken[i] && (best < 0 || l > logits[best]) {
-				best = i
+	for template != "" {
+		first, which := len(template), -1
+		for i, p := range places {
+			if at := strings.Index(template, p.name); p.name != "" && at >= 0 && at < first {
+				first, which = at, i
 			}
 		}
-		taken[best] = true
-		t.IDs, t.Logits = append(t.IDs, int32(best)), append(t.Logits, logits[best])
+		b.words(template[:first])
+		if template = template[first:]; which >= 0 {
+			places[which].put()
+			template = template[len(places[which].name):]
+		}
 	}
-	return t, nil
 }
 
-// CheckSelfTest runs a manifest's self-test on this device.
-func (m *Flamingo) CheckSelfTest(ctx context.Context, data []byte) error {
-	var t SelfTest
-	if err := json.Unmarshal(data, &t); err != nil || len(t.IDs) != len(t.Logits) {
-		return fmt.Errorf("%w: selftest: want as many ids as logits: %v", ErrConfig, err)
-	}
-	got, err := m.testCardLogits(ctx, t.Prompt)
-	if err != nil {
-		return err
-	}
-	for i, id := range t.IDs {
-		if id < 0 || int(id) >= len(got) {
-			return fmt.Errorf("%w: selftest: id %d, the vocabulary has %d", ErrConfig, id, len(got))
-		}
-		bound := 0.02 + 0.02*math.Abs(float64(t.Logits[i]))
-		if d := math.Abs(float64(got[id] - t.Logits[i])); !(d <= bound) {
-			return fmt.Errorf("model: %s computes wrong numbers: logit %d of the self-test is %g, want %g; update the graphics driver or choose the CPU",
-				m.dev.Info().Description, id, got[id], t.Logits[i])
-		}
-	}
-	return nil
-}
-
-func (m *Flamingo) testCardLogits(ctx context.Context, prompt []int32) ([]float32, error) {
-	images := 0
-	for _, id := range prompt {
-		if id == m.Config.Tokens.Image {
-			images++
-		}
-	}
-	s, err := m.NewSession(ctx, len(prompt)+1, images)
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	for range images {
-		if err := s.AddImage(ctx, TestCard()); err != nil {
-			return nil, err
-		}
-	}
-	logits, err := s.Logits(ctx, prompt)
-	if err != nil {
-		return nil, err
-	}
-	return logits.F32(), nil
+func (b *builder) prompt() Prompt {
+	return Prompt{IDs: b.m.Tokenizer.EncodePrompt(b.parts...), Media: b.media}
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"flamingo/gpu"
 	"flamingo/ops"
@@ -12,29 +13,46 @@ import (
 // ringLen is how many generated tokens the device keeps before they are read.
 const ringLen = 64
 
-// A Session is the state of one prompt: the language model's KV cache and the cross-attention keys
-// and values of its pictures. Its passes are recorded once; a step of decoding is one submit.
+// Room is what a session has room for.
+type Room struct {
+	Tokens int // of a prompt and its continuation
+	Images int // pictures and videos that are kept
+	Branch int // tokens beside those: of all beams, or of candidates scored at once
+}
+
+// A Session is the state of one conversation: the language model's KV cache and the cross-attention
+// keys and values of its pictures. A prompt that begins like the one before costs only what is new.
+// Passes are recorded once; a step of decoding is one submit.
 type Session struct {
-	m        *Flamingo
-	capacity int // tokens
-	images   int // pictures
+	m    *Flamingo
+	room Room
 
-	pos, seen, step int // tokens in the cache, pictures, tokens generated: state as the host knows it
-	stopped         bool
+	history []place  // what the rows 0, 1, … of the cache hold
+	slots   []string // key of the media in each slot, "" for none
+	clock   []int    // when each slot was last wanted
+	now     int
+	step    int // tokens generated: where the ring stands
+	unnamed int // media without a key so far
+	stopped bool
 
-	state gpu.Tensor         // the same on the device, i32 [StateLen]
+	state gpu.Tensor         // position, step, slot, as the device counts them: i32 [StateLen]
 	cache []blockCache       // per LM block
-	media map[int]gpu.Tensor // per cross-attention block: [images·R, 2·inner]
+	media map[int]gpu.Tensor // per cross-attention block: [Images·R, 2·inner]
 	token gpu.Tensor         // i32 [1], the last token
-	phi   gpu.Tensor         // i32 [1], the picture that it sees
+	phi   gpu.Tensor         // i32 [1], the slot, from 1, that it sees
 	ring  gpu.Tensor         // i32 [ringLen], generated tokens
 	ban   gpu.Tensor         // f32 [V], added to the logits
 
+	banned  []int32 // what ban forbids besides the usual
 	owned   []gpu.Tensor
 	attach  *gpu.Plan // visual tokens → media
 	decode  *forward
 	prefill map[int]*forward // by number of tokens
+	lanes   map[laneSize]*lanes
 }
+
+// A place is a token in the cache, and the slot of the media that it sees, from 1; 0 is none.
+type place struct{ id, phi int32 }
 
 // A forward is a recorded pass of the language model over a fixed number of tokens.
 type forward struct {
@@ -44,23 +62,48 @@ type forward struct {
 	logits gpu.Tensor // [1, V], of the last token
 }
 
-// NewSession makes room for a prompt and its continuation, of at most tokens in all, and for
-// images pictures.
-func (m *Flamingo) NewSession(ctx context.Context, tokens, images int) (s *Session, err error) {
+// NewSession makes room for prompts and their continuations.
+func (m *Flamingo) NewSession(ctx context.Context, room Room) (s *Session, err error) {
 	c := m.Config
-	if tokens < 1 || tokens > c.LM.MaxPositions {
-		return nil, fmt.Errorf("%w: a session of %d tokens, the model takes 1 to %d", ErrOption, tokens, c.LM.MaxPositions)
+	if room.Tokens < 1 || room.Tokens > c.LM.MaxPositions {
+		return nil, fmt.Errorf("%w: a session of %d tokens, the model takes 1 to %d", ErrOption, room.Tokens, c.LM.MaxPositions)
 	}
-	s = &Session{m: m, capacity: tokens, images: images, media: map[int]gpu.Tensor{}, prefill: map[int]*forward{}}
+	s = &Session{
+		m: m, room: room, media: map[int]gpu.Tensor{}, prefill: map[int]*forward{}, lanes: map[laneSize]*lanes{},
+		slots: make([]string, room.Images), clock: make([]int, room.Images),
+	}
 	defer func() {
 		if err != nil {
 			s.Close()
 			s = nil
 		}
 	}()
+	if err = s.alloc(); err != nil {
+		return s, err
+	}
+	if err = s.forbid(nil, true); err != nil {
+		return s, err
+	}
+	if err = s.measure(ctx); err != nil {
+		return s, err
+	}
+	if s.decode, err = s.record(ctx, 1, s.token, s.phi); err != nil {
+		return s, err
+	}
+	if room.Images > 0 {
+		if err = m.warm(ctx); err != nil {
+			return s, err
+		}
+		s.attach, err = s.recordAttach(ctx)
+	}
+	return s, err
+}
+
+func (s *Session) alloc() (err error) {
+	c, rows := s.m.Config, s.room.Tokens+s.room.Branch
 	alloc := func(label string, d tensor.DType, shape ...int) (t gpu.Tensor) {
 		if err == nil {
-			if t, err = gpu.Alloc(m.dev, label, d, shape...); err == nil {
+			if t, err = gpu.Alloc(s.m.dev, label, d, shape...); err == nil {
 				s.owned = append(s.owned, t)
 			}
 		}
@@ -71,36 +114,20 @@ func (m *Flamingo) NewSession(ctx context.Context, tokens, images int) (s *Sessi
 	s.phi = alloc("phi", tensor.I32, 1)
 	s.ring = alloc("ring", tensor.I32, ringLen)
 	s.ban = alloc("ban", tensor.F32, c.LM.Vocab)
-	for _, b := range m.lm.Blocks {
+	for _, b := range s.m.lm.Blocks {
 		var kept blockCache
-		kept.kv = alloc("KV cache", tensor.F32, s.capacity, c.LM.KVWidth())
+		kept.kv = alloc("KV cache", tensor.F32, rows, c.LM.KVWidth())
 		if b.kind.positions == relative {
-			kept.distances = alloc("keys of distances", tensor.F32, s.capacity, c.LM.Dim)
+			kept.distances = alloc("keys of distances", tensor.F32, s.room.Tokens, c.LM.Dim)
 		}
 		s.cache = append(s.cache, kept)
 	}
-	for i := range m.xattn {
-		s.media[i] = alloc("media keys and values", tensor.F32, max(images, 1)*c.Resampler.Latents, 2*c.XAttn.Heads*c.XAttn.HeadDim)
-	}
-	if err != nil {
-		return s, err
-	}
-	if err = s.ban.Write(m.dev, 0, tensor.GoBytes(tensor.FromF32(m.banned(), c.LM.Vocab).Data)); err != nil {
-		return s, err
-	}
-	if err = s.measure(ctx); err != nil {
-		return s, err
-	}
-	if s.decode, err = s.record(ctx, 1, s.token, s.phi); err != nil {
-		return s, err
-	}
-	if images > 0 {
-		if err = m.warm(ctx); err != nil {
-			return s, err
+	for i := range s.m.lm.Blocks {
+		if _, ok := s.m.xattn[i]; ok {
+			s.media[i] = alloc("media keys and values", tensor.F32, max(s.room.Images, 1)*c.Resampler.Latents, 2*c.XAttn.Heads*c.XAttn.HeadDim)
 		}
-		s.attach, err = s.recordAttach(ctx)
 	}
-	return s, err
+	return err
 }
 
 // measure computes the keys of distances, which are the same for every prompt.
@@ -108,7 +135,7 @@ func (s *Session) measure(ctx context.Context) error {
 	if !s.cache[0].distances.Valid() {
 		return nil
 	}
-	codes, err := gpu.Upload(s.m.dev, "distances", sinusoids(s.capacity, s.m.Config.LM.Dim))
+	codes, err := gpu.Upload(s.m.dev, "distances", sinusoids(s.room.Tokens, s.m.Config.LM.Dim))
 	if err != nil {
 		return err
 	}
@@ -125,22 +152,41 @@ func (s *Session) measure(ctx context.Context) error {
 	return plan.Submit(1)
 }
 
-// banned is added to the logits: tokens that a model must never write. An <image> would refer to a
-// picture that is not there.
-func (m *Flamingo) banned() []float32 {
-	ban := make([]float32, m.Config.LM.Vocab)
+// forbid makes tokens that must not be written impossible: the usual ones, and some more.
+func (s *Session) forbid(more []int32, always bool) error {
+	if !always && slices.Equal(more, s.banned) {
+		return nil
+	}
+	s.banned = slices.Clone(more)
+	return s.ban.Write(s.m.dev, 0, tensor.GoBytes(tensor.FromF32(s.m.bias(more), s.m.Config.LM.Vocab).Data))
+}
+
+// never is the logit of a token that must not be written.
+const never = -1e30
+
+// bias is added to the logits. An <image> would refer to a picture that is not there.
+func (m *Flamingo) bias(more []int32) []float32 {
+	bias := make([]float32, m.Config.LM.Vocab)
 	for _, id := range []int32{m.Config.Tokens.Image, m.Config.Tokens.Pad, m.Config.Tokens.BOS} {
-		if id >= 0 && id != m.Config.Tokens.EOS && id != m.Config.Tokens.EndOfChunk {
-			ban[id] = -1e30
+		if id >= 0 && !m.ends(id) {
+			bias[id] = never
 		}
 	}
-	return ban
+	for _, id := range more {
+		bias[id] = never
+	}
+	return bias
+}
+
+// ends reports whether a token ends a text.
+func (m *Flamingo) ends(id int32) bool {
+	return id >= 0 && (id == m.Config.Tokens.EndOfChunk || id == m.Config.Tokens.EOS)
 }
 
 // hidden runs the tokens ids [n] through all blocks and gives [n, D].
-func (s *Session) hidden(p *gpu.Pass, ids, phi gpu.Tensor) gpu.Tensor {
+func (s *Session) hidden(p *gpu.Pass, ids, phi gpu.Tensor, at schedule) gpu.Tensor {
 	m := s.m
-	h := m.lm.Embed(p, ids, s.state)
+	h := m.lm.Embed(p, ids, at)
 	for i, block := range m.lm.Blocks {
 		if x, ok := m.xattn[i]; ok {
 			leave := p.In("xattn.%d", i)
@@ -148,7 +194,7 @@ func (s *Session) hidden(p *gpu.Pass, ids, phi gpu.Tensor) gpu.Tensor {
 			leave()
 		}
 		leave := p.In("blocks.%d", i)
-		h = block.Forward(p, h, s.cache[i], s.state)
+		h = block.Forward(p, h, s.cache[i], at)
 		leave()
 	}
 	return h
@@ -158,7 +204,7 @@ func (s *Session) hidden(p *gpu.Pass, ids, phi gpu.Tensor) gpu.Tensor {
 func (s *Session) record(ctx context.Context, n int, ids, phi gpu.Tensor) (*forward, error) {
 	m, p := s.m, gpu.NewPass(s.m.dev)
 	defer p.In("lm")()
-	h := s.hidden(p, ids, phi)
+	h := s.hidden(p, ids, phi, schedule{state: s.state})
 	if n > 1 {
 		h = ops.Rows(p, h, n-1, 1)
 	}
@@ -184,41 +230,19 @@ func (s *Session) recordAttach(ctx context.Context) (*gpu.Plan, error) {
 				ops.AppendOptions{Slot: ops.StateImages, Stride: m.Config.Resampler.Latents})
 		}
 	}
-	ops.Advance(p, s.state, ops.StateImages, 1)
 	return p.Compile(ctx)
 }
 
-// Reset forgets the prompt and the pictures.
-func (s *Session) Reset() error {
-	s.pos, s.seen, s.step, s.stopped = 0, 0, 0, false
-	return writeInts(s.m.dev, s.state, make([]int32, ops.StateLen))
-}
+// Reset forgets the prompt. Pictures stay known by their keys.
+func (s *Session) Reset() { s.history, s.stopped = nil, false }
 
-// AddImage encodes a picture for the next <image> of the prompt.
-func (s *Session) AddImage(ctx context.Context, img Image) error {
-	return s.add(func() error { _, err := s.m.Encode(ctx, img); return err })
-}
+// Room is what the session was made for.
+func (s *Session) Room() Room { return s.room }
 
-// AddPixels is AddImage for a preprocessed picture, f32 [3, Size, Size].
-func (s *Session) AddPixels(ctx context.Context, planes tensor.Tensor) error {
-	return s.add(func() error { _, err := s.m.EncodePixels(ctx, planes); return err })
-}
+// Len is the number of tokens that the session remembers.
+func (s *Session) Len() int { return len(s.history) }
 
-func (s *Session) add(encode func() error) error {
-	if s.seen >= s.images {
-		return fmt.Errorf("%w: the session has room for %d images", ErrOption, s.images)
-	}
-	if err := encode(); err != nil {
-		return err
-	}
-	s.seen++
-	return s.attach.Submit(1)
-}
-
-// Capacity is the number of tokens there is room for.
-func (s *Session) Capacity() int { return s.capacity }
-
-// Stopped reports whether the last generation ended by a stop token.
+// Stopped reports whether the last generation ended by a stop token or a stop text.
 func (s *Session) Stopped() bool { return s.stopped }
 
 // Wait blocks until everything submitted so far is done.
@@ -238,6 +262,9 @@ func (s *Session) Close() {
 	for _, f := range s.prefill {
 		f.close(s.m.dev)
 	}
+	for _, l := range s.lanes {
+		l.close(s.m.dev)
+	}
 	if s.decode != nil {
 		s.decode.plan.Release()
 	}
@@ -245,5 +272,5 @@ func (s *Session) Close() {
 	for _, t := range s.owned {
 		t.Free(s.m.dev)
 	}
-	s.owned, s.prefill = nil, nil
+	s.owned, s.prefill, s.lanes = nil, nil, nil
 }

@@ -198,7 +198,7 @@ func (d *Delivery) tell(o Options, phase string) {
 // wrong numbers.
 func (l *Loaded) prepare(ctx context.Context, o Options) error {
 	l.tell(o, PhaseCompile)
-	s, err := l.Model.NewSession(ctx, 1, 1)
+	s, err := l.Model.NewSession(ctx, model.Room{Tokens: 1, Images: 1})
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func TestLoad(t *testing.T) {
 	if last[0] != l.Manifest.Bytes() || last[1] != last[0] {
 		t.Errorf("ends at %d of %d bytes, want %d", last[0], last[1], l.Manifest.Bytes())
 	}
-	made, err := l.Model.NewCaptioner().Caption(t.Context(), model.TestCard(), model.CaptionOptions{Options: model.Options{MaxTokens: 3}}, nil)
+	made, err := l.Model.NewCaptioner().Caption(t.Context(), model.Picture(model.TestCard()), model.CaptionOptions{Options: model.Options{MaxTokens: 3}}, nil)
 	if err != nil || len(made.IDs) == 0 {
 		t.Errorf("caption %v, %v", made, err)
 	}

@@ -113,15 +113,15 @@ func (t *trial) caption(ctx context.Context, m *loader.Manifest, c model.Config)
 	if err != nil {
 		return err
 	}
-	s, err := f.NewSession(ctx, min(tokens, c.LM.MaxPositions), 1)
+	s, err := f.NewSession(ctx, model.Room{Tokens: min(tokens, c.LM.MaxPositions), Images: 1})
 	if err != nil {
 		return err
 	}
-	prompt := make([]int32, max(1, s.Capacity()-1))
+	prompt := make([]int32, max(1, s.Room().Tokens-1))
 	for i := range prompt {
 		prompt[i] = (c.Tokens.Image + 1) % int32(c.LM.Vocab) // a word: the trial has no picture to see
 	}
-	_, err = s.Logits(ctx, prompt)
+	_, err = s.Logits(ctx, model.Prompt{IDs: prompt})
 	return err
 }
 

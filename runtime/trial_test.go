@@ -92,16 +92,13 @@ func TestTrialWeighs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := l.Model.NewSession(t.Context(), 96, 1)
+	s, err := l.Model.NewSession(t.Context(), model.Room{Tokens: 96, Images: 1})
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.AddPixels(t.Context(), tensor.New(tensor.F32, 3, 32, 32)); err != nil {
 		t.Fatal(err)
 	}
 	prompt := make([]int32, 95)
 	prompt[0] = l.Model.Config.Tokens.Image
-	if _, err := s.Logits(t.Context(), prompt); err != nil {
+	if _, err := s.Logits(t.Context(), model.Prompt{IDs: prompt, Media: []model.Media{model.Preprocessed(tensor.New(tensor.F32, 3, 32, 32))}}); err != nil {
 		t.Fatal(err)
 	}
 	w := newTrial(gpu.Info{MaxGroups: 1})

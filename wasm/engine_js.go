@@ -182,9 +182,9 @@ func (e *engine) caption(c call) (any, error) {
 		return nil, fmt.Errorf("%w: caption: image is not {data, width, height}", model.ErrOption)
 	}
 	hooks := c.arg(3)
-	out, err := l.captioner.Caption(c.ctx, model.Image{
+	out, err := l.captioner.Caption(c.ctx, model.Picture(model.Image{
 		Width: img.Get("width").Int(), Height: img.Get("height").Int(), Pixels: pixels{img.Get("data")},
-	}, o, func(t model.Token) {
+	}), o, func(t model.Token) {
 		hook(hooks, "onPiece", map[string]any{"text": t.Text, "id": t.ID})
 	})
 	if err != nil {

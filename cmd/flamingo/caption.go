@@ -133,7 +133,7 @@ func (r *captions) caption(ctx context.Context, file string) error {
 			fmt.Fprint(r.out, plain(t.Text))
 		}
 	}
-	made, err := r.captioner.Caption(ctx, img, model.CaptionOptions{Prompt: r.Prompt, IDs: r.IDs, Options: model.Options{
+	made, err := r.captioner.Caption(ctx, model.Picture(img), model.CaptionOptions{Prompt: r.Prompt, IDs: r.IDs, Options: model.Options{
 		MaxTokens: r.MaxTokens, Temperature: r.Temperature, TopK: r.TopK, TopP: r.TopP, Seed: r.Seed,
 	}}, piece)
 	if streamed {

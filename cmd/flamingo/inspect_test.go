@@ -87,19 +87,16 @@ func TestWeighing(t *testing.T) {
 	if n := dev.Stats().Bytes; n != got.Weights {
 		t.Errorf("weights %d, want %d", got.Weights, n)
 	}
-	s, err := m.NewSession(t.Context(), tokens, 1)
+	s, err := m.NewSession(t.Context(), model.Room{Tokens: tokens, Images: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	img := model.Image{Width: imageWidth, Height: imageHeight, Pixels: make(tensor.GoBytes, 4*imageWidth*imageHeight)}
-	if err := s.AddImage(t.Context(), img); err != nil {
-		t.Fatal(err)
-	}
 	prompt := []int32{c.Tokens.Image}
 	for len(prompt) < tokens-1 {
 		prompt = append(prompt, otherThan(c.Tokens.Image))
 	}
-	if _, err := s.Logits(t.Context(), prompt); err != nil {
+	if _, err := s.Logits(t.Context(), model.Prompt{IDs: prompt, Media: []model.Media{model.Picture(img)}}); err != nil {
 		t.Fatal(err)
 	}
 	if n := dev.Arena().Bytes(); n != got.Activations {

@@ -89,19 +89,16 @@ func weigh(ctx context.Context, c model.Config, tokens int, storage func(model.E
 	if err != nil {
 		return memory{}, err
 	}
-	session, err := m.NewSession(ctx, tokens, 1)
+	session, err := m.NewSession(ctx, model.Room{Tokens: tokens, Images: 1})
 	if err != nil {
 		return memory{}, err
 	}
 	img := model.Image{Width: imageWidth, Height: imageHeight, Pixels: make(tensor.GoBytes, 4*imageWidth*imageHeight)}
-	if err := session.AddImage(ctx, img); err != nil {
-		return memory{}, err
-	}
 	prompt := []int32{c.Tokens.Image}
 	for len(prompt) < tokens-1 {
 		prompt = append(prompt, otherThan(c.Tokens.Image))
 	}
-	if _, err := session.Logits(ctx, prompt); err != nil {
+	if _, err := session.Logits(ctx, model.Prompt{IDs: prompt, Media: []model.Media{model.Picture(img)}}); err != nil {
 		return memory{}, err
 	}
 	// The labels are those that model and gpu give their buffers.
