@@ -77,11 +77,11 @@ func appendCPU(r *gpu.Run) {
 	src, cache := r.F32(0), r.F32(2)
 	state, w := r.I32(1), int(p.Width)
 	for t := range int(p.Rows) {
-		at := int(state[p.Slot])
-		row, pos := at*int(p.Stride)+t, at+t
+		var row, pos int
 		if p.Listed == 1 {
-			place := state[t*PlaceLen:]
-			row, pos = int(place[PlaceRow]), int(place[PlacePos])
+			row, pos = int(state[t*PlaceLen+PlaceRow]), int(state[t*PlaceLen+PlacePos])
+		} else {
+			row, pos = int(state[p.Slot])*int(p.Stride)+t, int(state[p.Slot])+t
 		}
 		if row < 0 || row >= int(p.Capacity) {
 			continue

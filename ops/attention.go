@@ -89,11 +89,13 @@ func Attention(p *gpu.Pass, q, kv, index gpu.Tensor, o AttentionOptions) gpu.Ten
 	case Full:
 		index = q
 	}
-	if (o.Mode == Full || o.Mode == Media) && (o.ALiBi || o.RotaryDims > 0) {
-		p.Fail(op, "positions (ALiBi, rotary) without the causal or the listed mode")
-	}
-	if (o.Mode == Full || o.Mode == Media) && (o.Keys < 1 || o.Keys > kv.Dim(0)) {
-		p.Fail(op, "%d keys of a cache of %d", o.Keys, kv.Dim(0))
+	if o.Mode == Full || o.Mode == Media {
+		if o.ALiBi || o.RotaryDims > 0 {
+			p.Fail(op, "positions (ALiBi, rotary) without the causal or the listed mode")
+		}
+		if o.Keys < 1 || o.Keys > kv.Dim(0) {
+			p.Fail(op, "%d keys of a cache of %d", o.Keys, kv.Dim(0))
+		}
 	}
 	if o.Mode != Full {
 		wantI32(p, op, 2, index)

@@ -1,7 +1,8 @@
 // y = softmax(q k^T * scale + bias) v, with the running maximum and sum of the online softmax. One
 // workgroup per head of the keys and ROWS rows, where row = query * group + head for the group of
 // heads that share those keys. Keys come in blocks of WG: each lane scores one key; then a lane sums
-// up one vec4 column of the values over every SPLITS-th key.
+// up one vec4 column of the values over every SPLITS-th key. Rows whose keys a list names share none,
+// so that mode wants one row a workgroup.
 //! include lib/rotary.wgsl
 
 struct Params {
@@ -15,12 +16,13 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> q: array<vec4f>;       // [T, q_width]
 @group(0) @binding(1) var<storage, read> kv: array<vec4f>;      // [capacity, 2, kv_heads, HEAD_DIM]
-@group(0) @binding(2) var<storage, read> index: array<i32>;     // state, or [T], by mode
+@group(0) @binding(2) var<storage, read> index: array<i32>;     // state, [T], or lists, by mode
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>; // [T, heads, HEAD_DIM]
 @group(1) @binding(0) var<uniform> p: Params;
 
 const CAUSAL: u32 = 1u;
 const MEDIA: u32 = 2u;
+const LISTED: u32 = 3u;
 const COLUMNS: u32 = HEAD_DIM / 4u;
 const SPLITS: u32 = WG / COLUMNS;
 const QUERIES: u32 = ROWS * COLUMNS;
@@ -34,10 +36,24 @@ var<workgroup> scores: array<vec4f, WG>;  // of one key: a component per row
 var<workgroup> tops: array<vec4f, PARTS>; // the largest of some of them
 var<workgroup> weights: array<vec4f, WG>;
 var<workgroup> partials: array<vec4f, PARTIALS>;
+var<workgroup> places: array<u32, WG>;    // rows of the cache that hold the keys of a block
 
-// The keys that query t sees, from one row of the cache up to before another.
+fn listed() -> bool { return ROWS == 1u && p.mode == LISTED; }
+
+// Of lists: how many rows all share, how many keys query t sees, and where one of them is.
+fn shared_keys() -> u32 { return u32(clamp(index[0], 0, i32(p.capacity))); }
+fn list_of(t: u32) -> u32 { return 1u + t * (1u + p.keys); }
+fn listed_keys(t: u32) -> u32 { return shared_keys() + u32(clamp(index[list_of(t)], 0, i32(p.keys))); }
+fn place(t: u32, j: u32) -> u32 {
+  let before = shared_keys();
+  if (j < before) { return j; }
+  return u32(index[list_of(t) + 1u + j - before]);
+}
+
+// The keys that query t sees: rows of the cache from one up to before another, or their count.
 fn seen(t: u32) -> vec2u {
   if (t >= p.T) { return NOTHING; }
+  if (listed()) { return vec2u(0u, listed_keys(t)); }
   if (p.mode == CAUSAL) { return vec2u(0u, min(u32(index[0]) + t + 1u, p.capacity)); }
   if (p.mode == MEDIA) {
     let n = index[t];
@@ -45,6 +61,11 @@ fn seen(t: u32) -> vec2u {
     return vec2u(u32(n) - 1u, u32(n)) * p.keys;
   }
   return vec2u(0u, p.keys);
+}
+
+fn position(t: u32) -> i32 {
+  if (listed()) { return i32(listed_keys(t)) - 1; }
+  return index[0] + i32(t);
 }
 
 fn slope(h: u32) -> f32 {
@@ -59,7 +80,7 @@ fn load_query(t: u32, h: u32, c: u32) -> vec4f {
   var v = q[head + c];
   if (ROTARY) {
     let half = p.rotary_dims / 2u;
-    let pos = u32(index[0]) + t;
+    let pos = u32(position(t));
     for (var k: u32 = 0u; k < 4u; k += 1u) {
       let d = 4u * c + k;
       if (d < half) {
@@ -77,9 +98,10 @@ fn load_query(t: u32, h: u32, c: u32) -> vec4f {
 fn sum4(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let group = p.heads / p.kv_heads;
-  let row0 = wg.x * ROWS;
+  let row0 = (wg.z * groups.x + wg.x) * ROWS;
+  if (row0 >= p.T * group) { return; }
   let rows = vec4u(row0, row0 + 1u, row0 + 2u, row0 + 3u);
   let ts = rows / group;
   let hs = wg.y * group + rows % group;
@@ -104,10 +126,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
   var pos = vec4i(0, 0, 0, 0);
   if (p.alibi == 1u) {
     slopes = vec4f(slope(hs.x), slope(hs.y), slope(hs.z), slope(hs.w));
-    pos = vec4i(index[0]) + vec4i(ts);
+    pos = vec4i(position(ts.x));
+    if (ROWS > 1u) { pos = vec4i(index[0]) + vec4i(ts); }
   }
   workgroupBarrier();
 
+  let by_list = listed();
   let column = lane % COLUMNS;
   let split = lane / COLUMNS;
   var most = vec4f(LOWEST, LOWEST, LOWEST, LOWEST);
@@ -119,10 +143,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
   for (var block: u32 = begin; block < end; block += WG) {
     let j = block + lane;
     let n = min(WG, end - block);
-    let visible = (vec4u(j) >= start) & (vec4u(j) < stop);
+    var at: u32 = j;
+    if (by_list && lane < n) { at = place(ts.x, j); }
+    let visible = (vec4u(j) >= start) & (vec4u(j) < stop) & (vec4u(at) < vec4u(p.capacity));
     var s = vec4f(LOWEST, LOWEST, LOWEST, LOWEST);
-    if (lane < n) {
-      let k = (j * 2u * p.kv_heads + wg.y) * COLUMNS;
+    if (lane < n && at < p.capacity) {
+      let k = (at * 2u * p.kv_heads + wg.y) * COLUMNS;
       var d0 = vec4f(0.0, 0.0, 0.0, 0.0);
       var d1 = d0;
       var d2 = d0;
@@ -153,6 +179,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
     let fade = exp(most - top);
     let w = select(vec4f(0.0, 0.0, 0.0, 0.0), exp(s - top), visible);
     weights[lane] = w;
+    if (by_list) { places[lane] = at; }
     sum = sum * fade + w;
     most = top;
     workgroupBarrier();
@@ -162,7 +189,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
     acc3 *= fade.w;
     if (split < SPLITS) {
       for (var i: u32 = split; i < n; i += SPLITS) {
-        let value = kv[((block + i) * 2u * p.kv_heads + p.kv_heads + wg.y) * COLUMNS + column];
+        var at: u32 = block + i;
+        if (by_list) {
+          at = places[i];
+          if (at >= p.capacity) { continue; }
+        }
+        let value = kv[(at * 2u * p.kv_heads + p.kv_heads + wg.y) * COLUMNS + column];
         let a = weights[i];
         acc0 += a.x * value;
         if (ROWS > 1u) { acc1 += a.y * value; }
