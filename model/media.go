@@ -2,11 +2,10 @@ package model
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
+	"hash/maphash"
 	"iter"
+	"strings"
 
 	"flamingo/gpu"
 	"flamingo/ops"
@@ -43,23 +42,25 @@ func Video(frames ...Image) Media {
 // Preprocessed is media of frames that are preprocessed already.
 func Preprocessed(frames ...tensor.Tensor) Media { return Media{Pixels: frames} }
 
+// contentSeeds are of this process: keys are not kept longer.
+var contentSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
 func contentKey(frames []Image) string {
-	sum := sha256.New()
+	var key strings.Builder
 	for _, f := range frames {
 		pixels, ok := f.Pixels.(tensor.GoBytes)
 		if !ok {
 			return ""
 		}
-		var size [16]byte
-		binary.LittleEndian.PutUint64(size[:], uint64(f.Width))
-		binary.LittleEndian.PutUint64(size[8:], uint64(f.Height))
-		sum.Write(size[:])
-		sum.Write(pixels)
+		fmt.Fprintf(&key, "%d×%d", f.Width, f.Height)
+		for _, seed := range contentSeeds {
+			fmt.Fprintf(&key, " %016x", maphash.Bytes(seed, pixels))
+		}
 	}
-	return hex.EncodeToString(sum.Sum(nil))
+	return key.String()
 }
 
-// check refuses media that the model cannot take, before anything runs.
+// checkMedia refuses media that the model cannot take, before anything runs.
 func (m *Flamingo) checkMedia(i int, x Media) error {
 	frames, r := x.Count, m.Config.Resampler
 	if x.Pixels != nil {
