@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"flamingo/tensor"
@@ -141,6 +142,26 @@ func TestSame(t *testing.T) {
 		if v.same(&w) {
 			t.Errorf("%v is the same as %v", w, v)
 		}
+	}
+}
+
+// TestConcurrent reads at the same time from files that keep something between reads.
+func TestConcurrent(t *testing.T) {
+	for _, row := range []struct{ path, a, b string }{
+		{"testdata/deflated.npz", "a/w", "f"}, {"testdata/haiku2.npz", "NFNet/~/linear/long", "NFNet/~/linear/w"},
+	} {
+		f := mustOpen(t, row.path)
+		var wait sync.WaitGroup
+		for i := range 8 {
+			wait.Go(func() {
+				name := []string{row.a, row.b}[i%2]
+				e, _ := f.Find(name)
+				if _, err := f.Floats(name, 0, e.Shape.Len()); err != nil {
+					t.Errorf("%s: %s: %v", row.path, name, err)
+				}
+			})
+		}
+		wait.Wait()
 	}
 }
 

@@ -13,10 +13,10 @@ import (
 type kind uint8
 
 const (
-	zipFile         kind = iota // torch.save, TorchScript, .npz
-	pickleFile                  // torch.save before 1.6, haiku parameters
-	safetensorsFile             //
-	indexFile                   // the JSON that says in which shard each tensor is
+	zipFile    kind = iota // torch.save, TorchScript, .npz
+	pickleFile             // torch.save before 1.6, haiku parameters
+	safetensorsFile
+	indexFile // the JSON that says in which shard each tensor is
 )
 
 // strangers are files that are often found where weights should be: by how they start, in lower
