@@ -188,15 +188,15 @@ func TestListedReadsWhatItNames(t *testing.T) {
 	for _, h := range readers() {
 		r := &random{newRand(14)}
 		weights := h.weights(r, capacity)
-		src, cache := r.normal(2, h.width()), r.normal(capacity, 2*h.kvHeads*readerDim)
-		nan := float32(math.NaN())
+		width := 2 * h.kvHeads * readerDim
+		src, cache := r.normal(2, h.width()), r.normal(capacity, width).F32()
 		for _, unseen := range []int{0, 1, 3, 7, 8} {
-			for i := range 2 * h.kvHeads * readerDim {
-				cache.F32()[unseen*2*h.kvHeads*readerDim+i] = nan
+			for i := range width {
+				cache[unseen*width+i] = float32(math.NaN())
 			}
 		}
 		outside := slices.Repeat([]int32{-1, capacity, math.MinInt32, math.MaxInt32}, 16)
-		y, _ := h.pass(t, weights, src, cache, packLists(s, -1, append(outside, 4, 6, 2), []int32{-1, 5, 9}),
+		y, _ := h.pass(t, weights, src, tensor.FromF32(cache, capacity, width), packLists(s, -1, append(outside, 4, 6, 2), []int32{-1, 5, 9}),
 			tensor.FromI32([]int32{2, 66, -1, 2}, 2, PlaceLen), s)
 		for i, x := range y {
 			if !(math.Abs(float64(x)) < 100) {

@@ -42,22 +42,22 @@ var listRows = []struct {
 	{"all shared", 3, 4, 2, 70, func(r *random, t, s, c int) tensor.Tensor { return packLists(s, 64, nil, nil, []int32{69}) }},
 	// Entries that the cache does not hold, and counts that no list has.
 	{"entries outside", 4, 70, 4, 9, func(r *random, t, s, c int) tensor.Tensor {
-		lists := r.lists(t, s, 3*c, 2)
+		lists := r.lists(t, s, 3*c, 2).I32()
 		for i, e := range []int32{-1, 9, math.MaxInt32, math.MinInt32} {
-			copy(lists.I32()[1+i*(1+s):], []int32{int32(s), e, 3, e})
+			copy(lists[1+i*(1+s):], []int32{int32(s), e, 3, e})
 		}
-		return lists
+		return tensor.FromI32(lists, len(lists))
 	}},
 	{"all entries outside", 2, 66, 2, 3, func(r *random, t, s, c int) tensor.Tensor {
 		return packLists(s, 0, slices.Repeat([]int32{-1}, s), slices.Repeat([]int32{3}, 3))
 	}},
 	{"nothing to see", 3, 2, 2, 5, func(r *random, t, s, c int) tensor.Tensor { return packLists(s, 0, nil, []int32{4}, nil) }},
 	{"n outside", 4, 3, 2, 9, func(r *random, t, s, c int) tensor.Tensor {
-		lists := r.lists(t, s, c, 1)
+		lists := r.lists(t, s, c, 1).I32()
 		for i, n := range []int32{-1, 4, math.MaxInt32, math.MinInt32} {
-			lists.I32()[1+i*(1+s)] = n
+			lists[1+i*(1+s)] = n
 		}
-		return lists
+		return tensor.FromI32(lists, len(lists))
 	}},
 	{"shared below 0", 2, 5, 2, 9, func(r *random, t, s, c int) tensor.Tensor { return r.lists(t, s, c, -3) }},
 	{"shared beyond the cache", 2, 5, 2, 9, func(r *random, t, s, c int) tensor.Tensor { return r.lists(t, s, c, math.MaxInt32) }},
@@ -168,11 +168,11 @@ func init() {
 		addRows(row{
 			op: &addPositions, name: fmt.Sprintf("listed, %d×%d of %d at %v", c.rows, c.dim, c.table, c.positions),
 			inputs: func(r *random) []tensor.Tensor {
-				places := r.ints(100, c.rows, PlaceLen)
-				for t, pos := range c.positions {
-					places.I32()[t*PlaceLen+PlacePos] = pos
+				var places []int32
+				for _, pos := range c.positions {
+					places = append(places, int32(r.IntN(100)), pos)
 				}
-				return []tensor.Tensor{r.normal(c.rows, c.dim), r.normal(c.table, c.dim), places}
+				return []tensor.Tensor{r.normal(c.rows, c.dim), r.normal(c.table, c.dim), tensor.FromI32(places, c.rows, PlaceLen)}
 			},
 			record: func(p *gpu.Pass, in []gpu.Tensor) []gpu.Tensor {
 				return []gpu.Tensor{AddPositionsListed(p, in[0], in[1], in[2], c.offset)}

@@ -34,13 +34,12 @@ func init() {
 		}},
 	} {
 		inputs := func(r *random) []tensor.Tensor {
-			x := r.normal(c.rows, c.v)
+			x, ids := r.normal(c.rows, c.v).F32(), r.ints(c.v, c.rows).I32()
 			if c.change != nil {
-				c.change(x.F32())
+				c.change(x)
 			}
-			ids := r.ints(c.v, c.rows)
-			ids.I32()[c.rows-1] = int32(c.v - 1)
-			return []tensor.Tensor{x, ids}
+			ids[c.rows-1] = int32(c.v - 1)
+			return []tensor.Tensor{tensor.FromF32(x, c.rows, c.v), tensor.FromI32(ids, c.rows)}
 		}
 		name := fmt.Sprintf("%d×%d %s", c.rows, c.v, c.name)
 		addRows(row{

@@ -44,12 +44,12 @@ func init() {
 				if c.rows == 0 {
 					shape = shape[1:]
 				}
-				x, bias := r.normal(shape...), r.normal(c.v)
+				x, bias := r.normal(shape...).F32(), r.normal(c.v).F32()
 				if c.change != nil {
-					clear(bias.F32())
-					c.change(x.F32(), bias.F32())
+					clear(bias)
+					c.change(x, bias)
 				}
-				return []tensor.Tensor{x, bias}
+				return []tensor.Tensor{tensor.FromF32(x, shape...), tensor.FromF32(bias, c.v)}
 			},
 			record: func(p *gpu.Pass, in []gpu.Tensor) []gpu.Tensor {
 				values, ids := TopK(p, in[0], in[1], c.k)
