@@ -26,18 +26,20 @@ func TestSessionsRemember(t *testing.T) {
 		x.Key = key
 		pictures[key] = x
 	}
-	// A letter is a picture, a digit a word.
+	// A letter is a picture, a digit some words.
 	prompt := func(text string) (p model.Prompt) {
 		for _, r := range text {
 			if x, ok := pictures[string(r)]; ok {
 				p.IDs, p.Media = append(p.IDs, m.Config.Tokens.Image), append(p.Media, x)
 			} else {
-				p.IDs = append(p.IDs, r-'0'+20)
+				for i := range int32(9) {
+					p.IDs = append(p.IDs, 10*(r-'0')+i)
+				}
 			}
 		}
 		return p
 	}
-	s, err := m.NewSession(t.Context(), model.Room{Tokens: 24, Images: 2})
+	s, err := m.NewSession(t.Context(), model.Room{Tokens: 64, Images: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +60,7 @@ func TestSessionsRemember(t *testing.T) {
 		if n := m.Encoded() - before; n != c.encoded {
 			t.Errorf("%s: %d pictures were encoded, want %d", c.text, n, c.encoded)
 		}
-		fresh, err := m.NewSession(t.Context(), model.Room{Tokens: 24, Images: 2})
+		fresh, err := m.NewSession(t.Context(), model.Room{Tokens: 64, Images: 2})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,9 +63,15 @@ func (s *Session) attend(ctx context.Context, p Prompt) (*forward, error) {
 	for kept < len(want)-1 && kept < len(s.history) && s.history[kept] == want[kept] {
 		kept++
 	}
+	if kept < worthKeeping {
+		kept = 0
+	}
 	s.history = s.history[:kept]
 	return s.feed(ctx, want[kept:])
 }
+
+// worthKeeping is how many tokens in common are worth a pass of another length than the whole prompt's.
+const worthKeeping = 16
 
 // see gives every media a slot, encoding those that are in none, and says what each token sees.
 func (s *Session) see(ctx context.Context, p Prompt) ([]place, error) {
