@@ -133,7 +133,8 @@ func init() {
 	}{
 		{"1 row", 1, 1, 1, 1, []int32{0, 0}, 0, AppendOptions{}},
 		{"any order", 3, 65, 7, 63, []int32{6, 0, 0, 9, 3, 2}, 0, AppendOptions{From: 2}},
-		{"outside", 6, 8, 7, 4, []int32{-1, 1, 7, 2, math.MaxInt32, 3, math.MinInt32, 4, 6, 5, -1, 0}, 0, AppendOptions{From: 4}},
+		// The element 4·2^30 of the cache is its first, in 32 bits.
+		{"outside", 6, 8, 7, 4, []int32{-1, 1, 7, 2, math.MaxInt32, 3, math.MinInt32, 4, 6, 5, 1 << 30, 0}, 0, AppendOptions{From: 4}},
 		// Slot and Stride have no say.
 		{"rotary", 4, 60, 33, 40, []int32{32, 20, 5, 0, 0, 1000, 31, 20}, 0,
 			AppendOptions{From: 20, Slot: StateFrames, Stride: 3, Heads: 1, HeadDim: 20, RotaryDims: 6, RotaryBase: 500000}},

@@ -143,9 +143,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u
   for (var block: u32 = begin; block < end; block += WG) {
     let j = block + lane;
     let n = min(WG, end - block);
+    // Where the cache has no such row, the score stays the lowest and the value is passed over.
     var at: u32 = j;
     if (by_list && lane < n) { at = place(ts.x, j); }
-    let visible = (vec4u(j) >= start) & (vec4u(j) < stop) & (vec4u(at) < vec4u(p.capacity));
+    let visible = (vec4u(j) >= start) & (vec4u(j) < stop);
     var s = vec4f(LOWEST, LOWEST, LOWEST, LOWEST);
     if (lane < n && at < p.capacity) {
       let k = (at * 2u * p.kv_heads + wg.y) * COLUMNS;

@@ -63,9 +63,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u
     let j = block + lane;
     var place: u32 = j;
     if (lane < n && j >= consecutive) { place = u32(state[list + 1u + j - consecutive]); }
-    let holds = lane < n && place < p.capacity;
+    // Where the cache has no such row, the score stays the lowest and the value is passed over.
     var s: f32 = LOWEST;
-    if (holds) {
+    if (lane < n && place < p.capacity) {
       let key = (place * 2u * p.heads + h) * COLUMNS;
       let encoding = (min(u32(pos) - j, p.distances - 1u) * p.heads + h) * COLUMNS;
       var d: vec4f = vec4f(0.0);
@@ -75,7 +75,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u
     let top = max(most, reduce_max(lane, s));
     let fade = exp(most - top);
     var w: f32 = 0.0;
-    if (holds) { w = exp(s - top); }
+    if (lane < n) { w = exp(s - top); }
     weights[lane] = w;
     places[lane] = place;
     sum = sum * fade + w;
