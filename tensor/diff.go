@@ -10,7 +10,7 @@ type Diff struct {
 	MaxAbs, MaxRel float64 // worst |got-want|, and the same over the largest |want|
 	Worst          int     // index of MaxAbs, -1 when nothing differs
 	Got, Want      float32 // the values there
-	NonFinite      int     // NaN or infinite values in got that want does not have
+	NonFinite      int     // values that are NaN or infinite in one and not the same in the other
 }
 
 // Compare measures got against want, which must be of equal length.
@@ -22,7 +22,7 @@ func Compare(got, want []float32) Diff {
 	scale := 0.0
 	for i := range got {
 		g, w := float64(got[i]), float64(want[i])
-		if math.IsNaN(g) || math.IsInf(g, 0) {
+		if g-g != 0 || w-w != 0 { // either is infinite or no number
 			if g == w || (math.IsNaN(g) && math.IsNaN(w)) {
 				continue
 			}
