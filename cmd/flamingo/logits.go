@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"flamingo/convert"
+	"flamingo/gpu"
 	"flamingo/loader"
 	"flamingo/model"
 	"flamingo/runtime"
@@ -23,39 +24,24 @@ type onCase struct {
 
 type logitsCommand struct{ onCase }
 
-// Run writes logits [L,V], vision_tokens [T,V,C], visual_tokens [T,R,D] and greedy [12], under the
-// names of the case.
+// Run writes logits [L,V], vision_tokens [T,V,C], visual_tokens [T,R,D] and greedy [12], under those
+// names.
 func (c *logitsCommand) Run(ctx context.Context, p *program) error {
-	in, done, err := c.open()
-	if err != nil {
-		return err
-	}
-	defer done()
-	image, err := in.floats("image")
-	if err != nil {
-		return err
-	}
-	ids, err := in.ids("ids")
-	if err != nil {
-		return err
-	}
-	dev, err := p.openDevice(ctx, c.Device)
-	if err != nil {
-		return err
-	}
-	defer dev.Close()
-	m, err := runtime.Load(ctx, dev, runtime.Options{Location: c.Model})
-	if err != nil {
-		return err
-	}
-	defer m.Model.Close()
-	s, err := convert.Case{Images: image, IDs: ids}.Run(ctx, m.Model)
-	if err != nil {
-		return err
-	}
-	return loader.SaveSafetensors(c.Out, map[string]tensor.Tensor{
-		"logits": s.Logits, "vision_tokens": s.VisionTokens, "visual_tokens": s.VisualTokens,
-		"greedy": tensor.FromI32(s.Greedy, len(s.Greedy)),
+	return c.run(ctx, p, func(in inputs, image tensor.Tensor, dev gpu.Device) (map[string]tensor.Tensor, error) {
+		ids, err := in.ids("ids")
+		if err != nil {
+			return nil, err
+		}
+		m, err := runtime.Load(ctx, dev, runtime.Options{Location: c.Model})
+		if err != nil {
+			return nil, err
+		}
+		defer m.Model.Close()
+		s, err := convert.Case{Images: image, IDs: ids}.Run(ctx, m.Model)
+		return map[string]tensor.Tensor{
+			"logits": s.Logits, "vision_tokens": s.VisionTokens, "visual_tokens": s.VisualTokens,
+			"greedy": tensor.FromI32(s.Greedy, len(s.Greedy)),
+		}, err
 	})
 }
 
@@ -63,6 +49,22 @@ type featuresCommand struct{ onCase }
 
 // Run writes features [C,h,w] and, where the encoder has one, embedding [E].
 func (c *featuresCommand) Run(ctx context.Context, p *program) error {
+	return c.run(ctx, p, func(_ inputs, image tensor.Tensor, dev gpu.Device) (map[string]tensor.Tensor, error) {
+		m, err := runtime.LoadTower(ctx, dev, runtime.Options{Location: c.Model})
+		if err != nil {
+			return nil, err
+		}
+		defer m.Tower.Close()
+		out := map[string]tensor.Tensor{}
+		if out["features"], err = m.Tower.Features(ctx, image); err == nil && m.Tower.Config().Embed > 0 {
+			out["embedding"], err = m.Tower.Embedding(ctx, image)
+		}
+		return out, err
+	})
+}
+
+// run reads a case's picture, computes on a device and writes what that gives.
+func (c onCase) run(ctx context.Context, p *program, compute func(inputs, tensor.Tensor, gpu.Device) (map[string]tensor.Tensor, error)) error {
 	in, done, err := c.open()
 	if err != nil {
 		return err
@@ -77,19 +79,9 @@ func (c *featuresCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer dev.Close()
-	m, err := runtime.LoadTower(ctx, dev, runtime.Options{Location: c.Model})
+	out, err := compute(in, image, dev)
 	if err != nil {
 		return err
-	}
-	defer m.Tower.Close()
-	out := map[string]tensor.Tensor{}
-	if out["features"], err = m.Tower.Features(ctx, image); err != nil {
-		return err
-	}
-	if m.Tower.Config().Embed > 0 {
-		if out["embedding"], err = m.Tower.Embedding(ctx, image); err != nil {
-			return err
-		}
 	}
 	return loader.SaveSafetensors(c.Out, out)
 }
