@@ -27,8 +27,13 @@ var hints = map[string]string{
 	"internal":           "This is a bug in the engine: please report it with the console's text.",
 }
 
-// toJS makes the Error that a promise is rejected with: {name, code, message, hint}.
+// toJS makes the Error that a promise is rejected with: {name, code, message, hint}. One that came from
+// the page, as when a picture cannot be decoded, goes back to it as it was.
 func toJS(err error) js.Value {
+	var thrown js.Error
+	if errors.As(err, &thrown) && thrown.Type() == js.TypeObject && thrown.Get("code").Type() == js.TypeString {
+		return thrown.Value
+	}
 	code, message := runtime.Code(err), err.Error()
 	if errors.Is(err, errAborted) {
 		code = "aborted"

@@ -7,14 +7,13 @@ import "syscall/js"
 
 func main() {
 	e := &engine{models: map[int]*loaded{}}
-	js.Global().Set("flamingoEngine", map[string]any{
-		"probe":      function("probe", e.probe),
-		"load":       function("load", e.load),
-		"caption":    function("caption", e.caption),
-		"dispose":    function("dispose", e.dispose),
-		"isCached":   function("isCached", e.isCached),
-		"clearCache": function("clearCache", e.clearCache),
-		"stats":      function("stats", e.stats),
-	})
+	functions := map[string]any{}
+	for name, f := range map[string]func(call) (any, error){
+		"probe": e.probe, "load": e.load, "generate": e.generate, "score": e.score, "dispose": e.dispose,
+		"isCached": e.isCached, "clearCache": e.clearCache, "stats": e.stats,
+	} {
+		functions[name] = function(name, f)
+	}
+	js.Global().Set("flamingoEngine", functions)
 	select {}
 }

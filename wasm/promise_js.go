@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"syscall/js"
-
-	"flamingo/tensor"
 )
 
 // errAborted is the cause of a context whose AbortSignal fired.
@@ -27,6 +25,9 @@ func (c call) arg(i int) js.Value {
 	}
 	return js.Undefined()
 }
+
+// hooks are what the caller wants to be told, or asked, while the call runs: its last argument.
+func (c call) hooks() js.Value { return c.arg(len(c.args) - 1) }
 
 // function wraps f for JavaScript: it returns a promise at once and runs f in a goroutine, since a
 // callback must not block. A panic in f is a bug of ours, reported as one.
@@ -52,7 +53,7 @@ func function(name string, f func(call) (any, error)) js.Func {
 					reject.Invoke(toJS(err))
 					return
 				}
-				resolve.Invoke(v)
+				resolve.Invoke(encode(v))
 			}()
 			return nil
 		})
@@ -87,22 +88,13 @@ func signalled(args []js.Value) (context.Context, func()) {
 	}
 }
 
-// hook calls the function of that name among the hooks, if there is one.
-func hook(hooks js.Value, name string, value any) {
+// hook tells the caller of something, if it wants to know.
+func (c call) hook(name string, value any) {
+	hooks := c.hooks()
 	if hooks.Type() != js.TypeObject {
 		return
 	}
 	if f := hooks.Get(name); f.Type() == js.TypeFunction {
-		f.Invoke(value)
+		f.Invoke(encode(value))
 	}
 }
-
-// pixels are bytes of a picture in JavaScript. They reach the GPU without passing through Go.
-type pixels struct{ array js.Value }
-
-// Slice is part of tensor.Bytes.
-func (p pixels) Slice(from, to int) tensor.Bytes { return pixels{p.array.Call("subarray", from, to)} }
-
-func (p pixels) Len() int              { return p.array.Get("byteLength").Int() }
-func (p pixels) JS() js.Value          { return p.array }
-func (p pixels) CopyTo(dst []byte) int { return js.CopyBytesToGo(dst, p.array) }

@@ -1,12 +1,14 @@
 // The public API. flamingo.d.ts is its documentation.
 import { acquire } from './connection.js';
 import { FlamingoError, aborted, asFlamingoError, throwIfAborted } from './errors.js';
-import { readMedia } from './media.js';
-import { checkOptions, manifestURL } from './options.js';
+import { checkGeneration, checkOptions, manifestURL, refuse } from './options.js';
 import { Rate } from './rate.js';
+import { partsOf, partsRequest, taskRequest, textsOf } from './request.js';
 import { Run } from './run.js';
+import { Session } from './session.js';
+import { Source } from './source.js';
 
-export { FlamingoError, Run };
+export { FlamingoError, Run, Session };
 
 const pageURL = () => globalThis.document?.baseURI ?? globalThis.location?.href;
 
@@ -88,6 +90,16 @@ export async function clearCache(model, options) {
   return withEngine(checked, (engine) => engine.clearCache(url));
 }
 
+// withProbabilities adds to scored texts how likely each is among them: a softmax over what the texts have per token, or
+// in all.
+function withProbabilities(scores, normalise) {
+  const of = ({ perToken, logProb }) => (normalise === 'sum' ? logProb : perToken);
+  const top = Math.max(...scores.map(of));
+  const odds = scores.map((score) => Math.exp(of(score) - top));
+  const total = odds.reduce((sum, odd) => sum + odd, 0);
+  return scores.map((score, i) => ({ ...score, probability: odds[i] / total }));
+}
+
 export class Flamingo {
   #connection;
   #handle;
@@ -102,29 +114,92 @@ export class Flamingo {
   }
 
   caption(media, options) {
-    let signal, generation, refusal;
+    return this.#start('caption', () => {
+      const { signal, ...checked } = checkGeneration('caption', checkOptions('caption', options));
+      return { ...taskRequest('caption', 'caption', media, undefined, checked), signal };
+    });
+  }
+
+  ask(media, question, options) {
+    return this.#start('ask', () => {
+      const { signal, ...checked } = checkGeneration('ask', checkOptions('ask', options));
+      if (!this.info.prompts?.ask) {
+        throw refuse('ask: this model has no prompt template for questions',
+          "Spell the prompt yourself: prompt([{image: file}, 'Question: what is this? Answer:']).");
+      }
+      return { ...taskRequest('ask', 'ask', media, question ?? '', checked), signal };
+    });
+  }
+
+  prompt(parts, options) {
+    return this.#start('prompt', () => {
+      const { signal, ...checked } = checkGeneration('prompt', checkOptions('prompt', options));
+      return { ...partsRequest(partsOf('prompt', parts), checked), signal };
+    });
+  }
+
+  async score(media, texts, options) {
+    const { list, normalise } = await this.#compare('score', 'caption', media, 'texts', texts, options);
+    return normalise ? withProbabilities(list, normalise) : list;
+  }
+
+  async classify(media, labels, options) {
+    const { list, normalise = 'mean' } = await this.#compare('classify', 'classify', media, 'labels', labels, options);
+    return withProbabilities(list, normalise)
+      .map(({ text, logProb, probability }) => ({ label: text, logProb, probability }))
+      .sort((a, b) => b.probability - a.probability);
+  }
+
+  #compare(call, task, media, what, texts, options) {
+    return this.#start(call, () => {
+      const { signal, normalise, ...checked } = checkOptions(call, options);
+      const list = textsOf(call, what, texts);
+      const finish = (scores) => ({ list: scores, normalise });
+      if (!Array.isArray(media)) {
+        const { request, media: seen } = taskRequest(call, task, media, undefined, checked);
+        return { method: 'score', request: { ...request, texts: list }, media: seen, finish, signal };
+      }
+      if (checked.shots) throw refuse(`${call}: "shots" with parts`, 'Write the examples among the parts, or pass the media alone.');
+      return { method: 'score', ...partsRequest(partsOf(call, media), { texts: list }), finish, signal };
+    });
+  }
+
+  session(options) {
+    this.#checkAlive('session');
+    return new Session((call, prepare) => this.#start(call, prepare), this.info.prompts?.ask, checkOptions('session', options));
+  }
+
+  // #start runs one call in its turn: those of one model run one after another, in the order asked, and pictures are read
+  // meanwhile. prepare gives {request, media, signal}, with request a function if it is known only when its turn has come.
+  #start(call, prepare) {
+    let job, refusal;
     try {
-      this.#checkAlive('caption');
-      ({ signal, ...generation } = checkOptions('caption', options));
+      this.#checkAlive(call);
+      job = prepare();
     } catch (error) {
       refusal = error;
     }
-
-    // Captions of one model run one after another, in the order asked; pictures are decoded meanwhile.
     const turn = this.#turn;
     const run = new Run(async (hooks) => {
       if (refusal) throw refusal;
-      const decoding = performance.now();
-      const image = await until(readMedia(media, hooks.signal), hooks.signal);
-      const imageMs = performance.now() - decoding;
-      await until(turn, hooks.signal);
-      const result = await this.#connection.engine.caption(this.#handle, image, generation, hooks);
-      return { ...result, stats: { ...result.stats, imageMs } };
-    }, signal);
+      return this.#perform(job, turn, hooks);
+    }, job?.signal);
     this.#runs.add(run);
     const over = run.then(() => {}, () => {}).then(() => this.#runs.delete(run));
     this.#turn = Promise.all([turn, over]).then(() => {});
     return run;
+  }
+
+  async #perform({ method = 'generate', request, media, finish = (result) => result }, turn, hooks) {
+    const sources = media.map((one) => (one instanceof Source ? one : new Source(one, hooks.signal)));
+    const described = [];
+    for (const source of sources) described.push(await until(source.describe(), hooks.signal));
+    await until(turn, hooks.signal);
+    const said = typeof request === 'function' ? request() : request;
+    const onFrame = ({ media: i, frame }) => sources[i].frame(frame);
+    const result = await this.#connection.engine[method](this.#handle, { ...said, media: described }, { ...hooks, onFrame });
+    const imageMs = sources.reduce((ms, source) => ms + source.takeMs(), 0);
+    return finish(result.stats ? { ...result, stats: { ...result.stats, imageMs } } : result);
   }
 
   async stats() {

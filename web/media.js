@@ -1,4 +1,4 @@
-// readMedia: anything that shows a picture becomes straight RGBA on white, as large as it is; the model's own resize
+// openPicture: anything that shows a picture is read as straight RGBA on white, as large as it is; the model's own resize
 // comes later and must see every pixel.
 import { FlamingoError, throwIfAborted } from './errors.js';
 import { checkPixels, mediaError, sizedSVG, sniff } from './sniff.js';
@@ -10,11 +10,22 @@ const stripPixels = 16 * 2 ** 20;
 
 const is = (value, name) => typeof globalThis[name] === 'function' && value instanceof globalThis[name];
 
-// readMedia gives {data: Uint8ClampedArray RGBA, width, height}; data is fresh and may be transferred.
-export async function readMedia(media, signal) {
+// openPicture gives {name, content, read}: what tells this picture from others, as words and bytes, and read(signal), which
+// gives {data: Uint8ClampedArray RGBA, width, height, fresh} and may be called again; fresh data may be transferred.
+// A file is decoded when it is read. What may change or be closed meanwhile is read at once, and held if hold is true.
+export async function openPicture(media, { signal, hold = true } = {}) {
   throwIfAborted(signal);
-  if (is(media, 'Blob')) return readBlob(media, signal);
-  if (typeof media === 'string' || media instanceof URL) return readBlob(await fetchBlob(media, signal), signal);
+  if (is(media, 'Blob')) return openFile(media, signal);
+  if (typeof media === 'string' || media instanceof URL) return openFile(await fetchBlob(media, signal), signal);
+  const { data, width, height } = await readShown(media);
+  const held = hold ? { data, width, height } : undefined;
+  return {
+    name: `${width} x ${height}`, content: data,
+    read: async () => held ?? { ...(await readShown(media)), fresh: true },
+  };
+}
+
+async function readShown(media) {
   if (is(media, 'ImageBitmap')) return pixels(media, media.width, media.height);
   if (is(media, 'HTMLCanvasElement') || is(media, 'OffscreenCanvas')) return pixels(media, media.width, media.height);
   if (is(media, 'VideoFrame')) return pixels(media, media.displayWidth, media.displayHeight);
@@ -25,12 +36,12 @@ export async function readMedia(media, signal) {
     return closing(await createImageBitmap(media));
   }
   const got = media === null ? 'null' : media?.constructor?.name ?? typeof media;
-  throw new FlamingoError('invalid-option', `caption: media is ${got}, want a picture`, {
-    hint: 'Pass a File or Blob, a URL, an <img>, <canvas> or <video>, an ImageBitmap, ImageData or VideoFrame.',
+  throw new FlamingoError('invalid-option', `media: it is ${got}, want a picture`, {
+    hint: 'Pass a File or Blob, a URL, an <img>, <canvas> or <video>, an ImageBitmap, ImageData or VideoFrame; a video as {video: [frames]}.',
   });
 }
 
-async function readBlob(blob, signal) {
+async function openFile(blob, signal) {
   if (blob.size > maxFileBytes) {
     throw mediaError(`the file is ${Math.round(blob.size / 2 ** 20)} MiB; at most ${maxFileBytes / 2 ** 20}`, 'Choose a smaller file.');
   }
@@ -42,11 +53,17 @@ async function readBlob(blob, signal) {
   }
   throwIfAborted(signal);
   const { type, width, height } = sniff(bytes);
-  if (type === 'image/svg+xml') return readSVG(new TextDecoder().decode(bytes), width, height);
+  // The bytes that were looked at are those that are decoded, whatever becomes of the file.
+  const kept = new Blob([bytes], { type });
+  return { name: type, content: bytes, read: async () => ({ ...(await readFile(kept, width, height)), fresh: true }) };
+}
+
+async function readFile(blob, width, height) {
+  if (blob.type === 'image/svg+xml') return readSVG(await blob.text(), width, height);
   try {
-    return closing(await within(createImageBitmap(new Blob([bytes], { type }), { imageOrientation: 'from-image' })));
+    return closing(await within(createImageBitmap(blob, { imageOrientation: 'from-image' })));
   } catch (cause) {
-    throw refusal(cause, `the browser cannot decode this ${type.slice(6).toUpperCase()} file`, 'It may be damaged: open it in a picture viewer and save it again.');
+    throw refusal(cause, `the browser cannot decode this ${blob.type.slice(6).toUpperCase()} file`, 'It may be damaged: open it in a picture viewer and save it again.');
   }
 }
 
@@ -62,7 +79,7 @@ function closing(bitmap) {
 // An <svg> is drawn through <img>, which runs no script and loads nothing. The tag is edited as text: a parsed tree
 // would have its inline styles refused, and reported, by the page's CSP.
 async function readSVG(text, width, height) {
-  if (typeof Image === 'undefined') throw mediaError('an SVG needs a page to be drawn', 'Call caption() on the window, not in a worker.');
+  if (typeof Image === 'undefined') throw mediaError('an SVG needs a page to be drawn', 'Call this on the window, not in a worker.');
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(sizedSVG(text, width, height))}`;
   try {
@@ -105,7 +122,7 @@ async function fetchBlob(address, signal) {
   try {
     url = new URL(address, globalThis.document?.baseURI ?? globalThis.location?.href);
   } catch {
-    throw new FlamingoError('invalid-option', `caption: "${String(address).slice(0, 100)}" is not a URL`, { hint: 'Pass the URL of a picture.' });
+    throw new FlamingoError('invalid-option', `media: "${String(address).slice(0, 100)}" is not a URL`, { hint: 'Pass the URL of a picture.' });
   }
   let response;
   try {

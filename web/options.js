@@ -8,10 +8,31 @@ const callback = [(v) => typeof v === 'function', 'a function'];
 const address = [(v) => typeof v === 'string' || v instanceof URL, 'a URL or a string'];
 const abortSignal = [(v) => typeof v?.aborted === 'boolean' && typeof v.addEventListener === 'function', 'an AbortSignal'];
 const oneOf = (...names) => [(v) => names.includes(v), `one of ${names.map((n) => `"${n}"`).join(', ')}`];
-const words = [(v) => typeof v === 'string' || (Array.isArray(v) && v.length > 0 && v.every((id) => Number.isInteger(id) && id >= 0)),
-  'a string, or a list of one or more token ids'];
+const ids = (v) => Array.isArray(v) && v.length > 0 && v.every((id) => Number.isInteger(id) && id >= 0);
+const words = [(v) => typeof v === 'string' || ids(v), 'a string, or a list of one or more token ids'];
+const listOf = (test, what) => [(v) => Array.isArray(v) && v.every(test), `a list of ${what}`];
 const integer = (min, max) => [(v) => Number.isInteger(v) && v >= min && v <= max, `a whole number from ${min} to ${max}`];
 const number = (test, want) => [(v) => typeof v === 'number' && Number.isFinite(v) && test(v), want];
+
+const generation = {
+  banned: listOf((id) => Number.isInteger(id) && id >= 0, 'token ids'),
+  beams: integer(1, 1024),
+  lengthPenalty: number(() => true, 'a number'),
+  logProbs: flag,
+  maxTokens: integer(1, 65536),
+  minTokens: integer(0, 65536),
+  n: integer(1, 1024),
+  repetitionPenalty: number((v) => v > 0, 'a number above 0'),
+  seed: integer(0, 2 ** 31 - 1),
+  signal: abortSignal,
+  stop: listOf((v) => typeof v === 'string' && v !== '', 'texts, none of them empty'),
+  temperature: number((v) => v >= 0, 'a number from 0 up'),
+  topK: integer(0, 1 << 30),
+  topP: number((v) => v > 0 && v <= 1, 'a number above 0 and at most 1'),
+};
+const shots = listOf((v) => typeof v === 'object' && v !== null, 'examples, each {image, text} or {video, text}');
+const scoring = { normalise: oneOf('mean', 'sum'), shots, signal: abortSignal };
+const { signal: _, ...lasting } = generation;
 
 const engine = { worker: flag, wasmURL: address, workerURL: address };
 
@@ -25,28 +46,27 @@ const schemas = {
     revision: text,
     signal: abortSignal,
   },
-  caption: {
-    maxTokens: integer(1, 65536),
-    prompt: words,
-    seed: integer(0, Number.MAX_SAFE_INTEGER),
-    signal: abortSignal,
-    temperature: number((v) => v >= 0, 'a number from 0 up'),
-    topK: integer(0, 1 << 30),
-    topP: number((v) => v > 0 && v <= 1, 'a number above 0 and at most 1'),
-  },
+  caption: { ...generation, prompt: words, shots },
+  ask: { ...generation, shots },
+  prompt: generation,
+  score: scoring,
+  classify: scoring,
+  session: lasting,
+  'session.ask': generation,
+  'session.continue': generation,
   probe: engine,
   isCached: { ...engine, revision: text },
   clearCache: { ...engine, revision: text },
 };
 
-function show(value) {
+export function show(value) {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
   return String(value);
 }
 
-const refuse = (message, hint) => new FlamingoError('invalid-option', message, { hint });
+export const refuse = (message, hint) => new FlamingoError('invalid-option', message, { hint });
 
 // checkOptions returns a copy of options without undefined values, or throws.
 export function checkOptions(call, options = {}) {
@@ -66,6 +86,25 @@ export function checkOptions(call, options = {}) {
     checked[key] = value;
   }
   return checked;
+}
+
+// What draws or bends one text, and the value at which each does nothing.
+const drawing = { repetitionPenalty: 1, seed: 0, temperature: 0, topK: 0, topP: 1 };
+
+// checkGeneration refuses options that are right one by one and make no sense together; they are checked already.
+export function checkGeneration(call, options) {
+  const { beams, minTokens, maxTokens, n } = options;
+  const other = Object.keys(drawing).find((key) => (options[key] ?? drawing[key]) !== drawing[key]);
+  if (beams && other) {
+    throw refuse(`${call}: "beams" and "${other}" together, want one of them`, `A beam search does not draw: leave "${other}" out, or "beams".`);
+  }
+  const needy = ['lengthPenalty', 'n'].find((key) => options[key] !== undefined);
+  if (!beams && needy) throw refuse(`${call}: "${needy}" without "beams"`, 'Pass beams: 3, or leave it out.');
+  if (n > beams) throw refuse(`${call}: "n" is ${n}, want 1 to as many as beams, ${beams}`, 'Raise "beams", or lower "n".');
+  if (minTokens > maxTokens) {
+    throw refuse(`${call}: "minTokens" is ${minTokens} and "maxTokens" ${maxTokens}`, 'Pass no more "minTokens" than "maxTokens".');
+  }
+  return options;
 }
 
 const hubID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;

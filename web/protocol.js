@@ -1,14 +1,15 @@
 // The worker protocol, both ends. An engine object on one side of a port looks the same on the other side.
 //
-//   page → worker   {id, call, args}   {id, abort: true}
-//   worker → page   {id, event, value}*   then {id, ok} or {id, error};   {exit: error} when the engine is gone
+//   page → worker   {id, call, args}   {id, abort: true}   {id, reply, ok} or {id, reply, error}
+//   worker → page   {id, event, value}*   {id, event, value, ask}*   then {id, ok} or {id, error};   {exit: error} when the engine is gone
 //
-// Functions and signals cannot be cloned, so hooks (always the last argument of load and caption) stay on the page:
-// an event carries the hook's name, and an abort is a message.
+// Functions and signals cannot be cloned, so hooks (always the last argument of the calls that have some) stay on the
+// page: an event carries the hook's name, and an abort is a message. An event with a number as ask wants what the hook
+// gives, which is sent as the reply of that number.
 import { FlamingoError, fromWire, toWire } from './errors.js';
 import { calls } from './guard.js';
 
-const hooked = { load: 2, caption: 3 };
+const hooked = { load: 2, generate: 2, score: 2 };
 
 // connect gives the engine object of the worker behind port. start(wasmURL) must have resolved before the first call;
 // onExit(error) is called when the other side reports that its engine is gone.
@@ -23,17 +24,27 @@ export function connect(port, onExit) {
     pending.clear();
   };
 
+  const reply = async ({ id, event, value, ask }, hooks) => {
+    try {
+      const ok = await hooks[event](value);
+      port.postMessage({ id, reply: ask, ok }, ok.fresh ? [ok.data.buffer] : []);
+    } catch (error) {
+      port.postMessage({ id, reply: ask, error: toWire(error) });
+    }
+  };
+
   port.onmessage = ({ data }) => {
     if (data.exit) return onExit(fromWire(data.exit));
     const call = pending.get(data.id);
     if (!call) return;
+    if (data.ask) return reply(data, call.hooks);
     if (data.event) return call.hooks?.[data.event]?.(data.value);
     pending.delete(data.id);
     if (data.error) call.reject(fromWire(data.error));
     else call.resolve(data.ok);
   };
 
-  const call = (name, args, transfer = []) => {
+  const call = (name, args) => {
     if (dead) return Promise.reject(dead);
     const id = ++lastID;
     const hooks = name in hooked ? args[hooked[name]] : undefined;
@@ -41,7 +52,7 @@ export function connect(port, onExit) {
     const abort = () => port.postMessage({ id, abort: true });
     const answer = new Promise((resolve, reject) => pending.set(id, { resolve, reject, hooks }));
     try {
-      port.postMessage({ id, call: name, args: name in hooked ? args.slice(0, hooked[name]) : args }, transfer);
+      port.postMessage({ id, call: name, args: name in hooked ? args.slice(0, hooked[name]) : args });
     } catch (error) {
       pending.delete(id);
       return Promise.reject(error);
@@ -52,7 +63,6 @@ export function connect(port, onExit) {
   };
 
   const engine = Object.fromEntries(calls.map((name) => [name, (...args) => call(name, args)]));
-  engine.caption = (handle, image, options, hooks) => call('caption', [handle, image, options, hooks], [image.data.buffer]);
   return { engine, fail, start: (wasmURL) => call('start', [wasmURL]) };
 }
 
@@ -73,14 +83,31 @@ export function serve(port, start) {
     }
     if (!(name in hooked)) return engine[name](...args);
     const controller = new AbortController();
-    running.set(id, controller);
+    const asked = new Map();
+    running.set(id, { controller, asked });
+    let asks = 0;
     const send = (event) => (value) => port.postMessage({ id, event, value });
-    const hooks = { signal: controller.signal, onProgress: send('onProgress'), onPiece: send('onPiece') };
+    const wonder = (event) => (value) =>
+      new Promise((resolve, reject) => {
+        asked.set(++asks, { resolve, reject });
+        port.postMessage({ id, event, value, ask: asks });
+      });
+    const hooks = { signal: controller.signal, onProgress: send('onProgress'), onPiece: send('onPiece'), onFrame: wonder('onFrame') };
     return engine[name](...args, hooks);
   };
 
-  port.onmessage = async ({ data: { id, call, args, abort } }) => {
-    if (abort) return running.get(id)?.abort();
+  const answered = ({ id, reply, ok, error }) => {
+    const asked = running.get(id)?.asked;
+    const { resolve, reject } = asked?.get(reply) ?? {};
+    asked?.delete(reply);
+    if (error) reject?.(fromWire(error));
+    else resolve?.(ok);
+  };
+
+  port.onmessage = async ({ data }) => {
+    const { id, call, args } = data;
+    if (data.abort) return running.get(id)?.controller.abort();
+    if (data.reply) return answered(data);
     try {
       port.postMessage({ id, ok: await run(id, call, args) });
     } catch (error) {

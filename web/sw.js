@@ -10,8 +10,8 @@
 const shell = [
   './', './demo.css', './demo.js', './embed.html', './icon.svg', './picture.svg', './manifest.webmanifest', './format.js',
   './flamingo.js', './flamingo-caption.js', './connection.js', './errors.js', './guard.js', './media.js', './options.js',
-  './protocol.js', './rate.js', './run.js', './sniff.js', './worker.js', './engine.js', './gpu.js', './wasm_exec.js',
-  './flamingo.wasm',
+  './protocol.js', './rate.js', './request.js', './run.js', './session.js', './sniff.js', './source.js', './worker.js',
+  './engine.js', './gpu.js', './wasm_exec.js', './flamingo.wasm',
 ];
 const prefix = 'flamingo-shell ';
 const pointer = new URL('./.current-set', registration.scope).href; // an entry of the cache "flamingo-shell", not a file

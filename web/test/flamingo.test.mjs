@@ -1,86 +1,23 @@
 // The public API over a fake Worker and fake pixels: what a page sees, without a browser.
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
-import { MessageChannel } from 'node:worker_threads';
+import { test } from 'node:test';
 import { FlamingoError } from '../errors.js';
 import { clearCache, isCached, load, probe } from '../flamingo.js';
-import { serve } from '../protocol.js';
-
-const base = 'https://site.test/app/';
-let workers;
-let log;
-let startUp;
-
-globalThis.location = new URL(base);
-globalThis.ImageBitmap = class { width = 2; height = 1; };
-globalThis.OffscreenCanvas = class {
-  getContext() {
-    return { fillRect() {}, drawImage() {}, getImageData: (x, y, w, h) => ({ data: new Uint8ClampedArray(w * h * 4).fill(9) }) };
-  }
-};
-
-const fakeEngine = () => ({
-  probe: async () => ({ webgpu: false, reason: 'webgpu-unavailable' }),
-  load: async (url, options, { onProgress, signal }) => {
-    log.push(`load ${url} ${JSON.stringify(options)}`);
-    onProgress({ phase: 'fetch', loaded: 1, total: 2, fromCache: 0 });
-    if (url.includes('missing')) throw new FlamingoError('network', 'loader: 404', { hint: 'check' });
-    return { handle: 4, info: { name: 'fake' } };
-  },
-  caption: async (handle, image, { prompt = '' }, { onPiece, signal }) => {
-    log.push(`begin ${prompt}`);
-    for (const text of ['a', ' b', ' c']) {
-      await new Promise((resolve) => setTimeout(resolve, 2));
-      if (signal.aborted) {
-        log.push(`stop ${prompt}`);
-        throw new FlamingoError('aborted', 'stopped');
-      }
-      onPiece({ id: 1, text });
-    }
-    log.push(`end ${prompt}`);
-    return { text: 'a b c', ids: [1], finish: 'stop', stats: { tokens: 3, pixels: image.data.length } };
-  },
-  dispose: async (handle) => void log.push(`dispose ${handle}`),
-  isCached: async (url) => ({ cached: false, bytes: 0, total: url.length }),
-  clearCache: async (url) => ({ bytes: url === undefined ? 9 : 1 }),
-  stats: async () => ({ gpuBuffers: 0 }),
-});
-
-beforeEach(() => {
-  workers = [];
-  log = [];
-  startUp = async (crash) => ({ engine: fakeEngine(), exited: crash });
-  globalThis.Worker = class {
-    constructor(url) {
-      const { port1, port2 } = new MessageChannel();
-      const exited = new Promise((resolve) => (this.crash = resolve));
-      Object.assign(this, { url: String(url), port: port1, alive: true });
-      port1.on('message', (data) => this.onmessage({ data }));
-      serve(port2, () => startUp(exited));
-      workers.push(this);
-    }
-    postMessage(message, transfer) { this.port.postMessage(message, transfer); }
-    terminate() { this.alive = false; this.port.close(); }
-  };
-});
-afterEach(() => workers.forEach((worker) => worker.alive && worker.crash(new FlamingoError('internal', 'test over'))));
-
-const fresh = (options) => load('./nano', { workerURL: `${base}w${Math.random()}.js`, ...options });
-const picture = () => new ImageBitmap();
+import { base, fresh, page, picture } from './page.mjs';
 
 test('load, caption, dispose', async () => {
   const seen = [];
   const flamingo = await fresh({ device: 'cpu', onProgress: (p) => seen.push(p.phase) });
-  assert.deepEqual(log, [`load ${base}nano/flamingo.json {"device":"cpu","cache":"indexeddb","offline":false}`]);
+  assert.deepEqual(page.log, [`load ${base}nano/flamingo.json {"device":"cpu","cache":"indexeddb","offline":false}`]);
   assert.deepEqual(seen, ['fetch']);
-  assert.deepEqual(flamingo.info, { name: 'fake', url: `${base}nano/flamingo.json`, worker: true });
+  assert.deepEqual(flamingo.info, { name: 'fake', prompts: { caption: '<image>Output:' }, url: `${base}nano/flamingo.json`, worker: true });
   const { text, stats } = await flamingo.caption(picture());
   assert.equal(text, 'a b c');
-  assert.equal(stats.pixels, 8);
+  assert.deepEqual(page.asked, ['0.0 9 of 8']);
   assert.equal(typeof stats.imageMs, 'number');
   await flamingo.dispose();
   await flamingo.dispose();
-  assert.equal(log.filter((line) => line === 'dispose 4').length, 1);
+  assert.equal(page.log.filter((line) => line === 'dispose 4').length, 1);
   await assert.rejects(flamingo.caption(picture()), { code: 'invalid-option', message: /disposed/ });
   await assert.rejects(flamingo.stats(), { code: 'invalid-option' });
 });
@@ -88,17 +25,17 @@ test('load, caption, dispose', async () => {
 test('captions run in the order asked; a bad or stopped one holds nobody up', async () => {
   const flamingo = await fresh();
   const first = flamingo.caption(picture(), { prompt: '1' });
-  const bad = flamingo.caption(picture(), { beams: 2 });
+  const bad = flamingo.caption(picture(), { beems: 2 });
   const worse = flamingo.caption(42);
   const controller = new AbortController();
   const queued = flamingo.caption(picture(), { prompt: '2', signal: controller.signal });
   const last = flamingo.caption(picture(), { prompt: '3' });
   controller.abort();
-  await assert.rejects(bad, { code: 'invalid-option', message: /"beams"/ });
-  await assert.rejects(worse, { code: 'invalid-option', message: /media is Number/ });
+  await assert.rejects(bad, { code: 'invalid-option', message: /"beems"/ });
+  await assert.rejects(worse, { code: 'invalid-option', message: /media: it is Number/ });
   await assert.rejects(queued, { code: 'aborted' });
   await Promise.all([first, last]);
-  assert.deepEqual(log.slice(1), ['begin 1', 'end 1', 'begin 3', 'end 3']);
+  assert.deepEqual(page.log.slice(1), ['begin 1', 'end 1', 'begin 3', 'end 3']);
 });
 
 test('dispose stops what runs and waits for it', async () => {
@@ -107,18 +44,18 @@ test('dispose stops what runs and waits for it', async () => {
   let disposing;
   await assert.rejects(async () => { for await (const piece of run) disposing ??= piece.text && flamingo.dispose(); }, { code: 'aborted' });
   await disposing;
-  assert.deepEqual(log.slice(1), ['begin 1', 'stop 1', 'dispose 4']);
+  assert.deepEqual(page.log.slice(1), ['begin 1', 'stop 1', 'dispose 4']);
 });
 
 test('bad options and an aborted signal reject before a worker exists', async () => {
   await assert.rejects(load('./nano', { dtype: 'q4' }), { code: 'invalid-option', message: /"dtype"/ });
   await assert.rejects(load('', {}), { code: 'invalid-option' });
   await assert.rejects(load('./nano', { signal: AbortSignal.abort() }), { code: 'aborted' });
-  assert.equal(workers.length, 0);
+  assert.equal(page.workers.length, 0);
 });
 
 test('aborting while the engine starts rejects at once', async () => {
-  startUp = () => new Promise(() => {});
+  page.startUp = () => new Promise(() => {});
   const controller = new AbortController();
   const loading = fresh({ signal: controller.signal });
   controller.abort();
@@ -129,20 +66,20 @@ test('a failed load says why, and the same engine loads again', async () => {
   const workerURL = `${base}w.js`;
   await assert.rejects(load('./missing', { workerURL }), { code: 'network', hint: 'check' });
   await load('./nano', { workerURL });
-  assert.equal(workers.length, 1);
+  assert.equal(page.workers.length, 1);
 });
 
 test('a crash rejects with internal, and the next load starts a fresh worker', async () => {
   const workerURL = `${base}crash.js`;
   const flamingo = await load('./nano', { workerURL });
   const run = flamingo.caption(picture());
-  for await (const piece of run) if (piece) { workers[0].crash(new FlamingoError('internal', 'Go exited')); break; }
+  for await (const piece of run) if (piece) { page.workers[0].crash(new FlamingoError('internal', 'Go exited')); break; }
   await assert.rejects(run, { code: 'internal' });
   await assert.rejects(flamingo.caption(picture()), { code: 'internal' });
-  assert.ok(!workers[0].alive);
+  assert.ok(!page.workers[0].alive);
   await flamingo.dispose();
   assert.equal((await (await load('./nano', { workerURL })).caption(picture())).text, 'a b c');
-  assert.equal(workers.length, 2);
+  assert.equal(page.workers.length, 2);
 });
 
 test('a callback that throws is reported and harms nothing', async () => {
@@ -159,5 +96,5 @@ test('probe and the cache calls share a worker', async () => {
   assert.equal((await isCached('./nano', options)).total, `${base}nano/flamingo.json`.length);
   assert.deepEqual(await clearCache(undefined, options), { bytes: 9 });
   assert.deepEqual(await clearCache('./nano', options), { bytes: 1 });
-  assert.equal(workers.length, 1);
+  assert.equal(page.workers.length, 1);
 });

@@ -34,36 +34,60 @@ test('a call crosses with its arguments, events come before the answer', async (
   assert.deepEqual(seen, [1, 2]);
 });
 
-test('pixels are transferred, pieces arrive', async (t) => {
+test('frames are asked for and transferred when they may be, pieces arrive', async (t) => {
   const { engine } = await open(t, {
-    caption: async (handle, picture, options, hooks) => {
+    generate: async (handle, request, hooks) => {
+      const frames = [await hooks.onFrame({ media: 0, frame: 1 }), await hooks.onFrame({ media: 0, frame: 2 })];
       hooks.onPiece({ id: 3, text: ' red' });
-      return { text: ` red ${handle} ${picture.data.length} ${options.maxTokens}` };
+      return { text: ` red ${handle} ${frames.map(({ data }) => data.length)} ${request.maxTokens}` };
     },
   });
-  const picture = image();
+  const pictures = { 1: { ...image(), fresh: true }, 2: image() };
+  const asked = [];
   const pieces = [];
-  const { text } = await engine.caption(1, picture, { maxTokens: 9 }, { onPiece: (p) => pieces.push(p) });
-  assert.equal(text, ' red 1 4 9');
+  const { text } = await engine.generate(1, { maxTokens: 9 }, {
+    onPiece: (p) => pieces.push(p),
+    onFrame: async (which) => (asked.push(which), pictures[which.frame]),
+  });
+  assert.equal(text, ' red 1 4,4 9');
   assert.deepEqual(pieces, [{ id: 3, text: ' red' }]);
-  assert.equal(picture.data.length, 0, 'the buffer has moved');
+  assert.deepEqual(asked, [{ media: 0, frame: 1 }, { media: 0, frame: 2 }]);
+  assert.equal(pictures[1].data.length, 0, 'the fresh buffer has moved');
+  assert.equal(pictures[2].data.length, 4, 'the other is still here');
 });
 
-test('an abort crosses and stops that call only', async (t) => {
+test('a frame that cannot be had rejects where it was asked for, with its code', async (t) => {
+  const seen = [];
+  const { engine } = await open(t, {
+    score: (handle, request, hooks) => hooks.onFrame({ media: 0, frame: 0 }).catch((error) => {
+      seen.push(error);
+      throw error;
+    }),
+  });
+  const hooks = { onFrame: async () => { throw new FlamingoError('media-decode', 'no picture', { hint: 'save it again' }); } };
+  await assert.rejects(engine.score(1, {}, hooks), { code: 'media-decode', message: 'no picture', hint: 'save it again' });
+  assert.ok(seen[0] instanceof FlamingoError);
+  await assert.rejects(engine.score(1, {}, {}), { code: 'internal' });
+});
+
+test('an abort crosses and stops that call only, even one that waits for a frame', async (t) => {
   const wait = (hooks) => new Promise((resolve, reject) => {
     const stop = () => reject(new FlamingoError('aborted', 'stopped'));
     if (hooks.signal.aborted) stop();
     hooks.signal.addEventListener('abort', stop);
-    setTimeout(resolve, 50, { text: 'done' });
+    hooks.onFrame({ media: 0, frame: 0 }).then(() => resolve({ text: 'done' }), reject);
   });
-  const { engine } = await open(t, { caption: (h, i, o, hooks) => wait(hooks) });
+  const { engine } = await open(t, { generate: (handle, request, hooks) => wait(hooks) });
   const controller = new AbortController();
-  const stopped = engine.caption(1, image(), {}, { signal: controller.signal });
-  const other = engine.caption(1, image(), {}, {});
+  let give;
+  const late = new Promise((resolve) => (give = resolve));
+  const stopped = engine.generate(1, {}, { signal: controller.signal, onFrame: () => never });
+  const other = engine.generate(1, {}, { onFrame: () => late });
   controller.abort();
   await assert.rejects(stopped, { code: 'aborted', name: 'AbortError' });
+  give(image());
   assert.equal((await other).text, 'done');
-  await assert.rejects(engine.caption(1, image(), {}, { signal: AbortSignal.abort() }), { code: 'aborted' });
+  await assert.rejects(engine.generate(1, {}, { signal: AbortSignal.abort(), onFrame: () => never }), { code: 'aborted' });
 });
 
 test('errors are rebuilt with code and hint; one bad call does not harm the next', async (t) => {

@@ -1,0 +1,87 @@
+// Requests: what a caller says of pictures, videos, examples and parts becomes what the engine takes. Everything that
+// can be wrong without looking at a pixel is refused here, before anything runs.
+import { refuse, show } from './options.js';
+
+const namesMedia = (value) =>
+  typeof value === 'object' && value !== null && (Object.hasOwn(value, 'image') || Object.hasOwn(value, 'video'));
+
+const known = { image: ['image'], video: ['video', 'fps'] };
+
+// framesOf gives {frames, video} of {image} or {video, fps}, whose other keys are named by also.
+function framesOf(where, record, also = []) {
+  const kinds = ['image', 'video'].filter((kind) => record[kind] !== undefined);
+  if (kinds.length !== 1) {
+    throw refuse(`${where} has ${kinds.length ? 'an image and a video' : 'neither image nor video'}, want one of them`,
+      'Pass {image: file}, or {video: [frame, frame]}.');
+  }
+  const allowed = [...known[kinds[0]], ...also];
+  for (const [key, value] of Object.entries(record)) {
+    if (value !== undefined && !allowed.includes(key)) {
+      throw refuse(`${where}: unknown key "${key}"; allowed: ${allowed.join(', ')}`, `Remove "${key}" or correct its spelling.`);
+    }
+  }
+  if (kinds[0] === 'image') return { frames: [record.image], video: false };
+  const { video, fps } = record;
+  if (!Array.isArray(video) || video.length === 0) {
+    throw refuse(`${where}: video is ${Array.isArray(video) ? 'without frames' : show(video)}, want a list of one or more frames`,
+      'Take the frames first, about one a second: [bitmap, bitmap].');
+  }
+  if (fps !== undefined && !(typeof fps === 'number' && Number.isFinite(fps) && fps > 0)) {
+    throw refuse(`${where}: fps is ${show(fps)}, want a number above 0`, 'Pass how many of the frames make a second, or leave it out.');
+  }
+  return { frames: video, video: true };
+}
+
+// mediaOf gives {frames, video} of a picture, or of {image} or {video}. Whether it is a picture at all is found out when
+// it is read.
+const mediaOf = (where, value) =>
+  namesMedia(value) ? framesOf(where, value) : { frames: [value], video: false };
+
+// partsOf gives parts, checked: strings, and {frames, video}.
+export function partsOf(call, parts) {
+  if (!Array.isArray(parts)) throw refuse(`${call}: parts are ${show(parts)}, want a list`, "Pass ['Words', {image: file}, 'more words'].");
+  if (parts.length === 0) throw refuse(`${call}: there are no parts`, "Pass ['Words', {image: file}, 'more words'].");
+  return parts.map((part, i) => {
+    const where = `${call}: part ${i + 1}`;
+    if (typeof part === 'string') return part;
+    if (namesMedia(part)) return framesOf(where, part);
+    throw refuse(`${where} is ${show(part)}, want a string, {image} or {video}`, 'Wrap a picture: {image: file}.');
+  });
+}
+
+function textOf(where, key, value) {
+  if (typeof value !== 'string' || value.trim() === '') {
+    throw refuse(`${where}: ${key} is ${show(value)}, want words`, `Give the ${key} of each example.`);
+  }
+  return value;
+}
+
+// textsOf gives the texts to be compared, checked.
+export function textsOf(call, what, texts) {
+  if (!Array.isArray(texts) || texts.length === 0 || !texts.every((text) => typeof text === 'string' && text !== '')) {
+    throw refuse(`${call}: ${what} are ${show(texts)}, want a list of one or more strings, none of them empty`, `Pass ${what} such as ['a cat', 'a dog'].`);
+  }
+  return texts;
+}
+
+// taskRequest is {request, media} for a task of the model's: about one picture or video, behind some examples.
+export function taskRequest(call, task, value, question, { shots = [], ...options }) {
+  const media = [];
+  const see = (frames) => media.push(frames) - 1;
+  const asks = question !== undefined;
+  const examples = shots.map((shot, i) => {
+    const where = `${call}: shot ${i + 1}`;
+    const at = see(framesOf(where, shot, asks ? ['text', 'question'] : ['text']));
+    return { media: at, text: textOf(where, 'text', shot.text), ...(asks && { question: textOf(where, 'question', shot.question) }) };
+  });
+  const request = { ...options, task, query: see(mediaOf(`${call}: media`, value)), shots: examples };
+  if (asks) request.question = textOf(call, 'question', question);
+  return { request, media };
+}
+
+// partsRequest is {request, media} for parts, in which answers of the model may stand as {ids, ended}.
+export function partsRequest(parts, options) {
+  const media = [];
+  const list = parts.map((part) => (typeof part === 'string' || part.ids ? part : { media: media.push(part) - 1 }));
+  return { request: { ...options, parts: list }, media };
+}
