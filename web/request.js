@@ -51,7 +51,7 @@ export function partsOf(call, parts) {
 
 function textOf(where, key, value) {
   if (typeof value !== 'string' || value.trim() === '') {
-    throw refuse(`${where}: ${key} is ${show(value)}, want words`, `Give the ${key} of each example.`);
+    throw refuse(`${where}: ${key} is ${show(value)}, want words`, `Give the ${key} as a string of words.`);
   }
   return value;
 }
