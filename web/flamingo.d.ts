@@ -98,8 +98,11 @@ export interface CacheReport {
   total: number;
 }
 
-/** A picture. An `<img>`, `<canvas>` or `<video>` is read as it is shown now; a URL is fetched, subject to CORS. */
-export type Media =
+/**
+ * A picture. An `<img>`, `<canvas>` or `<video>` is read as it is shown when the call is made; a URL is fetched, subject
+ * to CORS. A picture is known by its content: one that the model has seen a moment ago is not encoded again.
+ */
+export type Picture =
   | Blob
   | ImageBitmap
   | ImageData
@@ -111,39 +114,189 @@ export type Media =
   | URL
   | string;
 
-export interface CaptionOptions {
+/** A picture where others may stand as well. */
+export interface ImagePart {
+  image: Picture;
+}
+
+/**
+ * A video, as frames that were taken already; models are trained with about one a second. Frames are read one by one as
+ * the engine wants them, and perhaps again later: leave them open and unchanged while a run or a session has them.
+ * At most 256, and no more than the model takes: one without temporal embeddings takes one frame.
+ *
+ * ```js
+ * const frames = [];
+ * for (let second = 0; second < video.duration; second++) {
+ *   video.currentTime = second;
+ *   await new Promise((seeked) => video.addEventListener('seeked', seeked, { once: true }));
+ *   frames.push(await createImageBitmap(video));
+ * }
+ * console.log((await flamingo.caption({ video: frames, fps: 1 })).text);
+ * ```
+ */
+export interface VideoPart {
+  video: Picture[];
+  /** How many of the frames make a second. It is checked and changes nothing: frames that are there are used as they are. */
+  fps?: number;
+}
+
+export type Media = Picture | ImagePart | VideoPart;
+
+/** Words are words: `<image>` and other special tokens that are spelled in them are text. */
+export type Part = string | ImagePart | VideoPart;
+
+/** An example: a picture or video, and what is to be said of it. `question` is for `ask` alone, and needed there. */
+export type Shot = (ImagePart | VideoPart) & { text: string; question?: string };
+
+/** How a text is written. Keys that are not here are errors. */
+export interface GenerateOptions {
+  /** Stop after this many tokens, 1 or more (default 64), or where the model's positions end. */
+  maxTokens?: number;
+  /** The text does not end before this many tokens (default 0), at most `maxTokens`. */
+  minTokens?: number;
+  /** 0 (default) is greedy: the most likely token, always the same text. Above 0, to 100: sampling. */
+  temperature?: number;
+  /** Sample among this many most likely tokens; 0 (default) means all. */
+  topK?: number;
+  /** Sample among the most likely tokens that together reach this probability, above 0 to 1 (default 1). */
+  topP?: number;
+  /** Whole number, 0 to 2³¹-1, that makes sampling repeatable. */
+  seed?: number;
+  /** Divides the odds of tokens that are in the prompt or the text already: 1 (default) for none, up to 100. */
+  repetitionPenalty?: number;
+  /** The text ends where one of these would begin; it is no part of the text. */
+  stop?: string[];
+  /** Token ids that are never written. */
+  banned?: number[];
+  /** Pieces and results then tell how likely each token was. */
+  logProbs?: boolean;
+  /**
+   * Search with this many beams, 1 to 64, for the likeliest text. The result has `best`, and pieces come at the end. Not
+   * with `temperature`, `topK`, `topP`, `seed` and `repetitionPenalty`: a search does not draw.
+   */
+  beams?: number;
+  /**
+   * With `beams`: texts compete by their log-probability over their length in tokens to this power, -100 to 100; with 0
+   * (default) by the sum alone.
+   */
+  lengthPenalty?: number;
+  /** With `beams`: how many texts `best` has, 1 (default) to `beams`. */
+  n?: number;
+  /** Aborting it makes the run reject with `aborted`. */
+  signal?: AbortSignal;
+}
+
+export interface AskOptions extends GenerateOptions {
+  /**
+   * Examples, in this order before the query. As many as the model has positions for: 32 are no special case. What all
+   * calls begin with is computed once.
+   */
+  shots?: Shot[];
+}
+
+export interface CaptionOptions extends AskOptions {
   /**
    * Words that the caption begins with, behind the model's own caption prompt; they are not repeated in the result. Or
    * the whole prompt as token ids, in which `info.imageToken` stands once, at the picture's place: the only kind that a
    * model without a tokenizer takes. Such a model is prompted by `[info.imageToken]` where this is left out.
    */
   prompt?: string | number[];
-  /** Stop after this many tokens, 1 or more. Default: the model's. */
-  maxTokens?: number;
-  /** 0 (default) is greedy: the most likely token, always the same caption. Above 0: sampling. */
-  temperature?: number;
-  /** Sample among this many most likely tokens; 0 (default) means all. */
-  topK?: number;
-  /** Sample among the most likely tokens that together reach this probability, above 0 to 1 (default 1). */
-  topP?: number;
-  /** Whole number that makes sampling repeatable. */
-  seed?: number;
-  /** Aborting it makes the run reject with `aborted`. */
+}
+
+export interface ScoreOptions {
+  /** Examples before the query; not with parts. */
+  shots?: Shot[];
+  /** What probabilities are made of: each text's log-probability per token (`"mean"`), or in all (`"sum"`). */
+  normalise?: 'mean' | 'sum';
+  /** Aborting it makes the promise reject with `aborted`. */
   signal?: AbortSignal;
 }
 
-/** One model on one device. Captions asked for at the same time run one after another. */
+/**
+ * One model on one device. What is asked of it at the same time runs one after another, in that order.
+ *
+ * Errors come through the run or promise: `invalid-option` before anything runs, and for a prompt that is longer than
+ * the model's positions; `media-decode` (not a picture, truncated, more than 64 megapixels, ...), `cors` and `network` (a
+ * picture of another site), `device-lost`, `out-of-memory`, `aborted`. After any but `device-lost` and `internal` the
+ * model can be used on.
+ */
 export class Flamingo implements AsyncDisposable {
   private constructor();
 
   /**
-   * Describes a picture. It starts at once; await the {@link Run}, iterate it, or read its stream.
+   * Describes a picture or video. It starts at once; await the {@link Run}, iterate it, or read its stream.
    * Transparent parts count as white, EXIF rotation is applied, an animation gives its first frame.
    *
-   * @throws {FlamingoError} through the run: `media-decode` (not a picture, truncated, more than 64 megapixels, ...),
-   *   `cors` (a picture of another site), `invalid-option`, `device-lost`, `out-of-memory`, `aborted`.
+   * ```js
+   * const { text } = await flamingo.caption(file, {
+   *   shots: [{ image: './cat.jpg', text: 'a cat on a mat' }, { image: './dog.jpg', text: 'a dog in a park' }],
+   * });
+   * const { best } = await flamingo.caption(file, { beams: 3, n: 3 });
+   * for (const { text, score } of best) console.log(score.toFixed(2), text);
+   * ```
    */
   caption(media: Media, options?: CaptionOptions): Run;
+
+  /**
+   * Answers a question about a picture or video, in the model's own template for questions, `info.prompts.ask`. A model
+   * that has none refuses, with `invalid-option`: spell the question in {@link Flamingo.prompt} then.
+   *
+   * ```js
+   * const shots = [{ image: './cat.jpg', question: 'What animal is this?', text: 'a cat' }];
+   * for await (const piece of flamingo.ask(file, 'What animal is this?', { shots })) output.append(piece.text);
+   * ```
+   */
+  ask(media: Media, question: string, options?: AskOptions): Run;
+
+  /**
+   * Writes what follows words, pictures and videos as they come: nothing is put between them, not even a space.
+   *
+   * ```js
+   * const parts = [{ image: before }, 'Before. ', { image: after }, 'After: the'];
+   * console.log((await flamingo.prompt(parts, { maxTokens: 20 })).text);
+   * ```
+   */
+  prompt(parts: Part[], options?: GenerateOptions): Run;
+
+  /**
+   * Tells how likely each of some texts is as a caption, or behind parts; in the order given. A caption stands behind the
+   * model's template with what that puts in front of it, mostly a space; behind parts texts stand as they are. Each text
+   * is cut into tokens by itself, and the token that would end it is not counted. The prompt runs once for all texts.
+   * With `normalise` each score has its probability among the texts, by a softmax.
+   *
+   * ```js
+   * const [cat, dog] = await flamingo.score(file, ['a cat', 'a dog']);
+   * console.log(cat.logProb > dog.logProb ? 'cat' : 'dog');
+   * const [yes, no] = await flamingo.score([{ image: file }, 'Is it raining?'], [' yes', ' no'], { normalise: 'sum' });
+   * console.log(`${Math.round(100 * yes.probability)} %`);
+   * ```
+   */
+  score(media: Media | Part[], texts: string[], options?: ScoreOptions): Promise<Score[]>;
+
+  /**
+   * Chooses among labels: {@link Flamingo.score} in the model's template for classification, `info.prompts.classify`, or
+   * for captions where it has none; the likeliest first. Probabilities are a softmax over the labels' log-probability per
+   * token, as OpenFlamingo ranks them, or with `normalise: "sum"` over the whole one, which favours short labels.
+   *
+   * ```js
+   * const [best] = await flamingo.classify(file, ['a cat', 'a dog', 'a horse']);
+   * console.log(best.label, `${Math.round(100 * best.probability)} %`);
+   * ```
+   */
+  classify(media: Media | Part[], labels: string[], options?: ScoreOptions): Promise<Label[]>;
+
+  /**
+   * Begins a conversation, which keeps what was said and seen. Options are the defaults of its runs.
+   *
+   * ```js
+   * await using session = flamingo.session({ maxTokens: 40 });
+   * await session.add({ image: file }, 'A picture of');
+   * console.log((await session.continue()).text);
+   * ```
+   *
+   * @throws {FlamingoError} `invalid-option`, at once.
+   */
+  session(options?: Omit<GenerateOptions, 'signal'>): Session;
 
   readonly info: Readonly<Info>;
 
@@ -174,6 +327,10 @@ export interface Info {
   /** The format that holds most of the weights. */
   dtype: string;
   licences: { component: string; spdx: string; url?: string }[];
+  /**
+   * The model's templates by task: `caption`, which is always there, and perhaps `ask` and `classify`; `caption.shot` and
+   * its like are those of an example. `<image>`, `{question}` and `{text}` stand for what a call says.
+   */
   prompts: Record<string, string>;
   /** The side, in pixels, of the square the model sees. */
   imageSize: number;
@@ -208,27 +365,143 @@ export interface Piece {
   /** May be empty, while a character is not complete and without a tokenizer. */
   text: string;
   id: number;
+  /** With `logProbs`: of the token among all, in nats, 0 or less; before temperature, penalty and selection. */
+  logProb?: number;
 }
 
-export interface Result {
+export interface Answer {
   /** Empty where the model has no tokenizer. */
   text: string;
   /** Token ids of the answer. */
   ids: number[];
-  /** `"stop"`: the model ended the sentence; `"length"`: maxTokens was reached. */
+  /** `"stop"`: the model ended the text, or one of `stop` came; `"length"`: `maxTokens` or the last position was reached. */
   finish: 'stop' | 'length';
+  /** With `logProbs`: of each of `ids`, as in {@link Piece}. */
+  logProbs?: number[];
+}
+
+export interface Result extends Answer {
+  /** With `beams`: the `n` likeliest texts, best first; the result's own is the first. */
+  best?: Hypothesis[];
   stats: {
-    /** Reading and decoding the picture, ms. */
+    /** Reading and decoding pictures, ms. */
     imageMs: number;
-    /** Vision encoder and resampler, ms. */
+    /** Vision encoder and resampler, ms; 0 with `beams`. */
     visionMs: number;
-    /** The prompt through the language model, ms. */
+    /** The prompt through the language model, ms; 0 with `beams`. */
     prefillMs: number;
-    /** All tokens of the answer, ms. */
+    /** All tokens of the answer, ms; with `beams` everything but `imageMs`. */
     decodeMs: number;
     tokens: number;
     tokensPerSecond: number;
+    /** How many pictures and videos were encoded for this call; those that were known already are not among them. */
+    encoded: number;
   };
+}
+
+export interface Hypothesis extends Answer {
+  /** Sum over the tokens, the one that ended the text included, in nats. */
+  logProb: number;
+  /** `logProb` over the number of tokens to the power of `lengthPenalty`. */
+  score: number;
+}
+
+export interface Score {
+  text: string;
+  /** Sum over the tokens, in nats, 0 or less. */
+  logProb: number;
+  /** `logProb` over the number of tokens. */
+  perToken: number;
+  tokens: Required<Piece>[];
+  /** With `normalise`: among the texts, 0 to 1; they add up to 1. */
+  probability?: number;
+}
+
+export interface Label {
+  label: string;
+  /** Sum over its tokens, in nats. */
+  logProb: number;
+  /** Among the labels, 0 to 1; they add up to 1. */
+  probability: number;
+}
+
+/**
+ * A conversation: words, pictures and answers, one behind the other. Each run costs only what is new since the model's
+ * last one; conversations that take turns on one model cost more, but are answered the same.
+ *
+ * ```js
+ * const session = flamingo.session({ maxTokens: 40 });
+ * await session.add({ image: file }, 'A picture of');
+ * console.log((await session.continue()).text);
+ * await session.add(' It was taken in');
+ * const other = session.fork();
+ * console.log((await session.continue()).text, (await other.continue({ temperature: 1 })).text);
+ * ```
+ *
+ * An answer that ended by itself is followed by the token that ends a chunk; one that reached `maxTokens` is gone on with
+ * where it stopped. A run that fails or is stopped leaves the session as it was before the call.
+ */
+export class Session implements AsyncDisposable {
+  private constructor();
+
+  /**
+   * Appends parts. It resolves when the pictures have been read, and need not be awaited before the next call. Where one
+   * cannot be read it rejects, appends nothing, and runs that were asked for meanwhile reject as well.
+   *
+   * ```js
+   * await session.add('Now look at this: ', { image: file });
+   * ```
+   */
+  add(...parts: Part[]): Promise<void>;
+
+  /**
+   * Appends a question about what was added last, in the model's template for questions without its picture, and writes
+   * the answer. A model that has none refuses, with `invalid-option`: spell the question in `add` then.
+   *
+   * ```js
+   * await session.add({ image: file });
+   * console.log((await session.ask('What is in the picture?')).text, (await session.ask('What colour is it?')).text);
+   * ```
+   */
+  ask(question: string, options?: GenerateOptions): Run;
+
+  /**
+   * Writes what comes next.
+   *
+   * ```js
+   * for await (const piece of session.continue({ stop: ['.'] })) output.append(piece.text);
+   * ```
+   */
+  continue(options?: GenerateOptions): Run;
+
+  /**
+   * A conversation of its own that begins like this one; an answer that is still being written belongs to both.
+   *
+   * ```js
+   * const other = session.fork();
+   * await other.add(' However,');
+   * ```
+   */
+  fork(): Session;
+
+  /**
+   * Forgets everything that was said; runs under way go on, and are no part of the conversation.
+   *
+   * ```js
+   * session.reset();
+   * ```
+   */
+  reset(): void;
+
+  /**
+   * Stops this conversation's runs and lets go of its pictures. Forks live on. May be called twice.
+   *
+   * ```js
+   * await session.dispose();
+   * ```
+   */
+  dispose(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -242,7 +515,7 @@ export interface Result {
  * - `unsupported-model` a model of a kind or version this build does not know
  * - `invalid-model` the manifest or a file contradicts itself
  * - `media-decode` not a picture this browser can decode; the message says why
- * - `invalid-option` an unknown or ill-typed option, or a call after dispose
+ * - `invalid-option` an unknown or ill-typed option or argument, what the model cannot take, or a call after dispose
  * - `device-lost` the graphics device went away
  * - `out-of-memory` the device or the tab has no room
  * - `offline` the network is needed and is off or forbidden
