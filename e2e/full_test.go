@@ -40,9 +40,7 @@ func TestFullSize(t *testing.T) {
 	fmt.Printf("full model on the CPU: ids %v, %.1f s with loading\n", want.IDs, time.Since(began).Seconds())
 
 	server := startServer(t, "..", "-models", filepath.Dir(dir))
-	// A picture through a large encoder is one submit, which takes SwiftShader longer than Chromium
-	// allows a GPU; elsewhere the watchdog stays.
-	page := startBrowser(t, "disable-gpu-watchdog").Open(server.URL + "/embed.html?quiet")
+	page := startBrowser(t).Open(server.URL + "/embed.html?quiet")
 	page.Quota(server.URL, 64<<30)
 	eval[chromedp.Void](page, `navigator.serviceWorker.register('/sw.js')`)
 	page.Wait("the service worker", "navigator.serviceWorker.controller")
