@@ -1,0 +1,313 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"flamingo/model"
+)
+
+// TestFewShot asks with examples, of which the model has seen some before: it writes what it writes
+// when it remembers nothing, and encodes no picture twice.
+func TestFewShot(t *testing.T) {
+	promptModels(t)
+	_, _, page := openPage(t, "embed.html")
+	images, pictures := held(t)
+	texts := expected(t)
+	cpu := openTruth(t, "nano-asks")
+	openAPI(t, page, "nano-asks")
+	for _, c := range []struct{ shots, encoded int }{{4, 5}, {0, 0}, {1, 0}, {4, 0}} {
+		o := model.CaptionOptions{}
+		var shots []string
+		for i := range c.shots {
+			text := strings.TrimSpace(texts[i+1].Caption)
+			o.Shots = append(o.Shots, model.Shot{Media: pictures[i+1], Text: text})
+			shots = append(shots, fmt.Sprintf("{ image: pictures[%d], text: %q }", i+1, text))
+		}
+		got := eval[spoken](page, fmt.Sprintf("outcome(model.caption(pictures[0], { shots: [%s] }))", strings.Join(shots, ", ")))
+		got.sameAs(t, fmt.Sprintf("%d shots", c.shots), cpu.write(cpu.promptOf(pictures[0], o), model.Options{}))
+		if got.Stats.Encoded != c.encoded {
+			t.Errorf("%d shots: %d pictures were encoded, want %d", c.shots, got.Stats.Encoded, c.encoded)
+		}
+	}
+	got := eval[spoken](page, `outcome(model.ask(pictures[1], 'what shape?', { shots: [{ image: pictures[0], question: 'colour?', text: 'red' }], maxTokens: 12 }))`)
+	got.sameAs(t, "a question", cpu.write(cpu.promptOf(pictures[1], model.CaptionOptions{
+		Task: "ask", Question: "what shape?", Shots: []model.Shot{{Media: pictures[0], Question: "colour?", Text: "red"}},
+	}), model.Options{MaxTokens: 12}))
+
+	got = eval[spoken](page, `outcome(model.prompt(['<image>', { image: pictures[2] }, 'Output', ':'], { maxTokens: 12, minTokens: 2, repetitionPenalty: 1.5, logProbs: true, banned: [9], stop: [' on'] }))`)
+	got.sameAs(t, "parts", cpu.write(cpu.interleave(model.Passage{Text: "<image>"}, model.Passage{Media: &pictures[2]}, model.Passage{Text: "Output:"}),
+		model.Options{MaxTokens: 12, MinTokens: 2, Repetition: 1.5, Banned: []int32{9}, Stop: []string{" on"}}))
+	if len(got.LogProbs) != len(got.IDs) || slices.Max(got.LogProbs) > 0 {
+		t.Errorf("%d log-probabilities %v of %d tokens", len(got.LogProbs), got.LogProbs, len(got.IDs))
+	}
+
+	video := model.Video(images[3], images[4])
+	got = eval[spoken](page, `Promise.all([pictures[3], pictures[4]].map((file) => createImageBitmap(file))).then((video) => outcome(model.caption({ video, fps: 1 })))`)
+	got.sameAs(t, "a video", cpu.write(cpu.promptOf(video, model.CaptionOptions{}), model.Options{}))
+	if got.Stats.Encoded != 1 {
+		t.Errorf("%d media were encoded for a video, want 1", got.Stats.Encoded)
+	}
+
+	for _, c := range []struct{ script, want string }{
+		{"model.prompt([{ image: pictures[0] }, 'word '.repeat(400)])", "the model takes 128 in all"},
+		{"model.caption({ video: Array(257).fill(pictures[0]) })", "want at most 256"},
+		{"model.caption(pictures[0], { prompt: [model.info.imageToken, model.info.imageToken] })", "<image> token 2 times"},
+		{"model.caption(pictures[0], { beams: 99 })", "beams is 99"},
+		{"model.caption(pictures[0], { minTokens: 99 })", "minTokens is 99"},
+	} {
+		if got := eval[spoken](page, "outcome("+c.script+")"); !strings.HasPrefix(got.Error, "invalid-option: ") || !strings.Contains(got.Error, c.want) || got.Hint == "" {
+			t.Errorf("%s: %q (%s), want invalid-option, %q and a hint", c.script, got.Error, got.Hint, c.want)
+		}
+	}
+
+	openAPI(t, page, "nano-short")
+	cpu = openTruth(t, "nano-short")
+	o := model.CaptionOptions{}
+	for i := range 32 {
+		o.Shots = append(o.Shots, model.Shot{Media: plain(i), Text: "a"})
+	}
+	got = eval[spoken](page, `(() => {
+		const plain = (i) => new ImageData(new Uint8ClampedArray(Array(64).fill([8 * i, 255 - 8 * i, 99, 255]).flat()), 8, 8)
+		const shots = Array.from({ length: 32 }, (_, i) => ({ image: plain(i), text: 'a' }))
+		return outcome(model.caption(pictures[0], { shots, maxTokens: 8 }))
+	})()`)
+	got.sameAs(t, "32 shots", cpu.write(cpu.promptOf(pictures[0], o), model.Options{MaxTokens: 8}))
+	if got.Stats.Encoded != 33 {
+		t.Errorf("%d pictures were encoded for 32 shots, want 33", got.Stats.Encoded)
+	}
+}
+
+// TestSearchAndScores compares beams, log-probabilities, scores and labels with the CPU's.
+func TestSearchAndScores(t *testing.T) {
+	_, _, page := openPage(t, "embed.html")
+	_, pictures := held(t)
+	cpu := openTruth(t, "nano")
+	openAPI(t, page, "nano")
+	p := cpu.promptOf(pictures[0], model.CaptionOptions{})
+	for _, o := range []model.BeamOptions{{Beams: 3, N: 3}, {Beams: 4, N: 2, LengthPenalty: 1, MaxTokens: 6}} {
+		want := run(cpu, func(ctx context.Context, x *model.Captioner) ([]model.Hypothesis, error) { return x.Beam(ctx, p, o) })
+		maxTokens := ""
+		if o.MaxTokens > 0 {
+			maxTokens = fmt.Sprintf(", maxTokens: %d", o.MaxTokens)
+		}
+		got := eval[spoken](page, fmt.Sprintf(`(async () => {
+			const run = model.caption(pictures[0], { beams: %d, n: %d, lengthPenalty: %g, logProbs: true%s })
+			const Pieces = []
+			for await (const piece of run) Pieces.push(piece)
+			return { ...await run, Pieces }
+		})()`, o.Beams, o.N, o.LengthPenalty, maxTokens))
+		if len(got.Best) != len(want) || !slices.Equal(got.IDs, want[0].IDs) {
+			t.Fatalf("%+v: %d texts, the first %v; want %d and %v", o, len(got.Best), got.IDs, len(want), want[0].IDs)
+		}
+		for i, h := range got.Best {
+			w := want[i]
+			if !slices.Equal(h.IDs, w.IDs) || h.Text != strings.TrimLeft(w.Text, " ") || h.Finish != string(w.Finish) ||
+				math.Abs(h.LogProb-w.LogProb) > near*10 || math.Abs(h.Score-w.Score) > near*10 || len(h.LogProbs) != len(h.IDs) {
+				t.Errorf("%+v: text %d is %+v, want %+v", o, i, h, w)
+			}
+		}
+		text := ""
+		for i, x := range got.Pieces {
+			text += x.Text
+			if x.ID != got.IDs[i] || x.LogProb != got.LogProbs[i] {
+				t.Errorf("%+v: piece %d is %+v, want %d with %g", o, i, x, got.IDs[i], got.LogProbs[i])
+			}
+		}
+		if text != got.Text {
+			t.Errorf("%+v: the pieces say %q, the result %q", o, text, got.Text)
+		}
+	}
+
+	texts := []string{"a large red circle", "a small blue square in the middle", "a"}
+	list, _ := json.Marshal(texts)
+	spaced := slices.Clone(texts)
+	for i := range spaced {
+		spaced[i] = " " + spaced[i]
+	}
+	type score struct {
+		Text                           string
+		LogProb, PerToken, Probability float64
+		Tokens                         []struct{ LogProb float64 }
+	}
+	for _, c := range []struct {
+		script string
+		want   []model.Score
+	}{
+		{fmt.Sprintf("model.score(pictures[0], %s)", list), cpu.score(p, spaced)},
+		{fmt.Sprintf("model.score([{ image: pictures[0] }, 'Output:'], %s, { normalise: 'sum' })", list), cpu.score(p, texts)},
+	} {
+		for i, s := range eval[[]score](page, c.script) {
+			w, sum := c.want[i], 0.0
+			for _, x := range s.Tokens {
+				sum += x.LogProb
+			}
+			if s.Text != texts[i] || math.Abs(s.LogProb-w.LogProb) > near*10 || math.Abs(s.PerToken-w.Mean()) > near || len(s.Tokens) != len(w.Each) || math.Abs(sum-s.LogProb) > 1e-9 {
+				t.Errorf("%s: text %d is %+v, want %+v", c.script, i, s, w)
+			}
+		}
+	}
+	type label struct {
+		Label                string
+		LogProb, Probability float64
+	}
+	for _, c := range []struct {
+		normalise string
+		of        func(model.Score) float64
+	}{{"mean", model.Score.Mean}, {"sum", func(s model.Score) float64 { return s.LogProb }}} {
+		got := eval[[]label](page, fmt.Sprintf("model.classify(pictures[0], %s, { normalise: '%s' })", list, c.normalise))
+		order, total := []int{0, 1, 2}, 0.0
+		scores := cpu.score(p, spaced)
+		slices.SortFunc(order, func(a, b int) int { return int(math.Copysign(1, c.of(scores[b])-c.of(scores[a]))) })
+		for i, at := range order {
+			total += got[i].Probability
+			odds := math.Exp(c.of(scores[at]) - c.of(scores[order[0]]))
+			if got[i].Label != texts[at] || math.Abs(got[i].Probability/got[0].Probability-odds) > near*10*odds {
+				t.Errorf("by the %s, label %d is %+v, want %q with %g of the best one's probability", c.normalise, i, got[i], texts[at], odds)
+			}
+		}
+		if math.Abs(total-1) > 1e-9 {
+			t.Errorf("by the %s, probabilities add up to %g", c.normalise, total)
+		}
+	}
+}
+
+// TestConversation lets a session grow and fork: each answer is what the CPU writes behind the whole
+// of it, and pictures are encoded once.
+func TestConversation(t *testing.T) {
+	promptModels(t)
+	_, _, page := openPage(t, "embed.html")
+	_, pictures := held(t)
+	cpu := openTruth(t, "nano-asks")
+	openAPI(t, page, "nano-asks")
+	got := eval[[]spoken](page, `(async () => {
+		const session = model.session({ maxTokens: 6 })
+		await session.add({ image: pictures[0] }, 'Output:')
+		const list = [await session.continue({ maxTokens: 40 })]
+		session.add({ image: pictures[1] })
+		list.push(await session.ask('what colour?'))
+		const fork = session.fork()
+		list.push(await session.continue())
+		await fork.add(' and', { image: pictures[0] })
+		list.push(await fork.continue())
+		const controller = new AbortController()
+		const stopped = session.continue({ maxTokens: 60, minTokens: 60, signal: controller.signal })
+		for await (const piece of stopped) { controller.abort(); break }
+		list.push(await session.continue())
+		session.reset()
+		await session.add({ image: pictures[0] }, 'Output:')
+		list.push(await session.continue({ maxTokens: 40 }))
+		await session.dispose()
+		return list
+	})()`)
+	// what is said so far, and the answers' own tokens
+	ids := func(p model.Prompt, c model.Caption) model.Prompt {
+		p.IDs = append(slices.Clone(p.IDs), c.IDs...)
+		if c.Finish == model.FinishStop {
+			p.IDs = append(p.IDs, cpu.Config.Tokens.EndOfChunk)
+		}
+		return p
+	}
+	join := func(p model.Prompt, passages ...model.Passage) model.Prompt {
+		more := cpu.interleave(passages...)
+		return model.Prompt{IDs: append(slices.Clone(p.IDs), more.IDs[1:]...), Media: append(slices.Clone(p.Media), more.Media...)}
+	}
+	short := model.Options{MaxTokens: 6}
+	begin := cpu.interleave(model.Passage{Media: &pictures[0]}, model.Passage{Text: "Output:"})
+	first := cpu.write(begin, model.Options{MaxTokens: 40})
+	asked := join(ids(begin, first), model.Passage{Media: &pictures[1]}, model.Passage{Text: "Q: what colour? A:"})
+	second := cpu.write(asked, short)
+	on := ids(asked, second)
+	third := cpu.write(on, short)
+	forked := cpu.write(join(on, model.Passage{Text: " and"}, model.Passage{Media: &pictures[0]}), short)
+	last := cpu.write(ids(on, third), short)
+	for i, want := range []model.Caption{first, second, third, forked, last, first} {
+		got[i].sameAs(t, fmt.Sprintf("answer %d", i+1), want)
+		// Room for a second picture is made once, by beginning anew.
+		if encoded := []int{1, 2, 0, 0, 0, 0}[i]; got[i].Stats.Encoded != encoded {
+			t.Errorf("answer %d: %d pictures were encoded, want %d", i+1, got[i].Stats.Encoded, encoded)
+		}
+	}
+}
+
+// TestStopEverywhere aborts every kind of call at many moments: the model is as usable and as large
+// as before.
+func TestStopEverywhere(t *testing.T) {
+	promptModels(t)
+	_, _, page := openPage(t, "embed.html")
+	openAPI(t, page, "nano-asks")
+	type outcome struct {
+		Codes  []string
+		Before []string
+		After  []string
+		Grown  int
+	}
+	got := eval[outcome](page, `(async () => {
+		const shots = pictures.slice(1, 4).map((image) => ({ image, text: 'a red circle' }))
+		const questions = shots.map((shot) => ({ ...shot, question: 'what?' }))
+		const video = await Promise.all(pictures.slice(0, 3).map((file) => createImageBitmap(file)))
+		const calls = {
+			caption: (signal) => model.caption(pictures[0], { shots, signal }).then((r) => r.text),
+			sampled: (signal) => model.caption(pictures[4], { temperature: 1, seed: 3, maxTokens: 12, signal }).then((r) => r.text),
+			video: (signal) => model.caption({ video }, { signal }).then((r) => r.text),
+			beams: (signal) => model.caption(pictures[0], { beams: 3, n: 2, maxTokens: 12, signal }).then((r) => r.best.map((b) => b.text).join()),
+			ask: (signal) => model.ask(pictures[0], 'what?', { shots: questions, maxTokens: 12, signal }).then((r) => r.text),
+			prompt: (signal) => model.prompt([{ image: pictures[5] }, 'Output:'], { signal }).then((r) => r.text),
+			score: (signal) => model.score(pictures[1], ['a red circle', 'a blue square'], { signal }).then((r) => r.map((s) => s.logProb.toFixed(3)).join()),
+			classify: (signal) => model.classify(pictures[2], ['a red circle', 'a blue square'], { shots, signal }).then((r) => r[0].label),
+			session: async (signal) => {
+				const session = model.session({ maxTokens: 9 })
+				await session.add({ image: pictures[3] }, 'Output:')
+				await session.continue({ signal })
+				await session.fork().ask('what?', { signal })
+				return (await session.continue({ signal })).text
+			},
+		}
+		const all = async () => {
+			const texts = []
+			for (const [name, call] of Object.entries(calls)) texts.push(name + ': ' + await call())
+			return texts
+		}
+		await all()
+		// Recorded prompts are kept up to a number: reach it.
+		for (let n = 1; n < 12; n++) await model.prompt(['a b c d e f g h i j k l m n o p q r s t'.slice(0, 15 + 2 * n)], { maxTokens: 1 })
+		await all()
+		const Before = await all()
+		const before = await model.stats()
+		const Codes = []
+		for (const [name, call] of Object.entries(calls)) {
+			for (const ms of [0, 5, 20, 60, 150, 400]) {
+				const controller = new AbortController()
+				setTimeout(() => controller.abort(), ms)
+				Codes.push(name + ': ' + await call(controller.signal).then((text) => text, (e) => e.code))
+			}
+		}
+		const After = await all()
+		return { Codes, Before, After, Grown: (await model.stats()).gpuBuffers - before.gpuBuffers }
+	})()`)
+	aborted := map[string]bool{}
+	for _, code := range got.Codes {
+		name, text, _ := strings.Cut(code, ": ")
+		if aborted[name] = aborted[name] || text == "aborted"; text != "aborted" && !slices.Contains(got.Before, code) {
+			t.Errorf("an aborted call ended with %q, want aborted or the whole text", code)
+		}
+	}
+	for name, was := range aborted {
+		if !was {
+			t.Errorf("%s was never aborted", name)
+		}
+	}
+	if len(aborted) != 9 || !slices.Equal(got.After, got.Before) {
+		t.Errorf("before aborts: %q\nand after: %q", got.Before, got.After)
+	}
+	if got.Grown != 0 {
+		t.Errorf("aborts left %d more GPU buffers", got.Grown)
+	}
+}
