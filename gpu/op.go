@@ -1,9 +1,10 @@
 package gpu
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
+	"reflect"
 )
 
 // An Op is a kernel and its CPU twin. The kernel is shaders/NAME.wgsl; its storage bindings are
@@ -45,16 +46,31 @@ type Call struct {
 
 // UniformBytes encodes Params as a uniform of a multiple of 16 bytes.
 func (c Call) UniformBytes() ([]byte, error) {
-	var b bytes.Buffer
+	var b []byte
 	if c.Params != nil {
-		if err := binary.Write(&b, binary.LittleEndian, c.Params); err != nil {
-			return nil, fmt.Errorf("gpu: params %T: %w", c.Params, err)
+		fields := reflect.ValueOf(c.Params)
+		if fields.Kind() != reflect.Struct {
+			return nil, fmt.Errorf("gpu: params are %T, want a struct", c.Params)
+		}
+		for i := range fields.NumField() {
+			var bits uint32
+			switch f := fields.Field(i); f.Kind() {
+			case reflect.Uint32:
+				bits = uint32(f.Uint())
+			case reflect.Int32:
+				bits = uint32(f.Int())
+			case reflect.Float32:
+				bits = math.Float32bits(float32(f.Float()))
+			default:
+				return nil, fmt.Errorf("gpu: params %T: field %d is %s, want uint32, int32 or float32", c.Params, i, f.Kind())
+			}
+			b = binary.LittleEndian.AppendUint32(b, bits)
 		}
 	}
-	for b.Len() == 0 || b.Len()%16 != 0 {
-		b.WriteByte(0)
+	for len(b) == 0 || len(b)%16 != 0 {
+		b = append(b, 0)
 	}
-	return b.Bytes(), nil
+	return b, nil
 }
 
 // Size returns the workgroup counts with zeros replaced by ones.

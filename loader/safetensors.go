@@ -1,14 +1,13 @@
 package loader
 
 import (
-	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"math/bits"
-	"slices"
+	"sort"
 	"strconv"
 
 	"flamingo/tensor"
@@ -146,8 +145,9 @@ func (d *strict) entry(name string) (SafetensorsEntry, error) {
 
 // arrange sorts the entries, checks that they tile the data and makes their offsets absolute.
 func (s *Safetensors) arrange(start, size int64) error {
-	slices.SortStableFunc(s.Entries, func(a, b SafetensorsEntry) int {
-		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Bytes, b.Bytes))
+	sort.SliceStable(s.Entries, func(i, j int) bool {
+		a, b := &s.Entries[i], &s.Entries[j]
+		return a.Offset < b.Offset || a.Offset == b.Offset && a.Bytes < b.Bytes
 	})
 	var end int64
 	for i := range s.Entries {

@@ -196,11 +196,20 @@ func (c *connection) checkRange(from, to int64) error {
 	if c.contentRange == "" {
 		return nil
 	}
-	var first, last int64
-	if n, _ := fmt.Sscanf(c.contentRange, "bytes %d-%d/", &first, &last); n != 2 || first != from || last > to-1 || last < first {
+	if first, last, ok := parseRange(c.contentRange); !ok || first != from || last > to-1 || last < first {
 		return &TemporaryError{Err: fmt.Errorf("%s: %w: got Content-Range %.80q, want bytes %d-%d", c.url, ErrNetwork, c.contentRange, from, to-1)}
 	}
 	return nil
+}
+
+// parseRange reads "bytes FIRST-LAST/LENGTH".
+func parseRange(s string) (first, last int64, ok bool) {
+	s, ok = strings.CutPrefix(s, "bytes ")
+	s, _, slash := strings.Cut(s, "/")
+	from, to, dash := strings.Cut(s, "-")
+	first, err := strconv.ParseInt(from, 10, 64)
+	last, err2 := strconv.ParseInt(to, 10, 64)
+	return first, last, ok && slash && dash && err == nil && err2 == nil
 }
 
 // take reads up to n bytes and cuts what goes beyond.

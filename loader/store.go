@@ -3,6 +3,7 @@ package loader
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"flamingo/tensor"
 )
@@ -34,9 +35,9 @@ func chunkKey(sha string, bytes int64) string {
 }
 
 func chunkKeyBytes(key string) int64 {
-	var n int64
-	if len(key) > len(chunkPrefix)+65 {
-		fmt.Sscan(key[len(chunkPrefix)+65:], &n)
+	if len(key) <= len(chunkPrefix)+65 {
+		return 0
 	}
+	n, _ := strconv.ParseInt(key[len(chunkPrefix)+65:], 10, 64)
 	return n
 }

@@ -1,10 +1,9 @@
 package loader
 
 import (
-	"cmp"
 	"fmt"
 	"path"
-	"slices"
+	"sort"
 	"strings"
 
 	"flamingo/tensor"
@@ -124,9 +123,9 @@ func (m *Manifest) byPlace() []int {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(i, j int) int {
-		a, b := &m.Tensors[i], &m.Tensors[j]
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Offset, b.Offset))
+	sort.SliceStable(order, func(i, j int) bool {
+		a, b := &m.Tensors[order[i]], &m.Tensors[order[j]]
+		return a.File < b.File || a.File == b.File && a.Offset < b.Offset
 	})
 	return order
 }

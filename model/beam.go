@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 
 	"flamingo/ops"
 )
@@ -106,7 +107,11 @@ func likeliest(logits, bias []float32, k, from int) []candidate {
 	for i := range order {
 		order[i] = int32(i)
 	}
-	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(logits[b]+bias[b], logits[a]+bias[a]) })
+	sort.Slice(order, func(i, j int) bool {
+		a, b := order[i], order[j]
+		x, y := logits[a]+bias[a], logits[b]+bias[b]
+		return x > y || x == y && a < b
+	})
 	var list []candidate
 	for _, id := range order[:min(k, len(order))] {
 		if bias[id] == 0 {
@@ -131,7 +136,7 @@ func (b *search) score(sum float64, n int) float64 {
 
 // collect sorts candidates into results and beams.
 func (b *search) collect(cand []candidate) {
-	slices.SortStableFunc(cand, func(x, y candidate) int { return cmp.Compare(y.sum, x.sum) })
+	sort.SliceStable(cand, func(i, j int) bool { return cand[i].sum > cand[j].sum })
 	var run []beam
 	b.length++
 	if b.length <= b.o.MinTokens {
@@ -153,7 +158,7 @@ func (b *search) collect(cand []candidate) {
 }
 
 func (b *search) rank() {
-	slices.SortStableFunc(b.done, func(x, y Hypothesis) int { return cmp.Compare(y.Score, x.Score) })
+	sort.SliceStable(b.done, func(i, j int) bool { return b.done[i].Score > b.done[j].Score })
 	b.done = b.done[:min(b.o.Beams, len(b.done))]
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sort"
 )
 
 // Options are the choices of one generation. The zero value is greedy.
@@ -101,7 +102,7 @@ func (s *sampler) draw(logits, bias []float32) (int32, float64, error) {
 	for i := range list {
 		list[i].p /= s.Temperature
 	}
-	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(b.p, a.p) })
+	sort.Slice(list, func(i, j int) bool { return list[i].p > list[j].p || list[i].p == list[j].p && list[i].id < list[j].id })
 	if s.TopK > 0 {
 		list = list[:min(s.TopK, len(list))]
 	}

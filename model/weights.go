@@ -3,8 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"sort"
 
 	"flamingo/gpu"
 	"flamingo/tensor"
@@ -101,7 +100,7 @@ func weightErrors(errs []error) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	sort.SliceStable(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
 	if more := len(errs) - 10; more > 0 {
 		errs = append(errs[:10], fmt.Errorf("and %d more", more))
 	}

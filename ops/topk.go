@@ -1,9 +1,8 @@
 package ops
 
 import (
-	"cmp"
 	"math"
-	"slices"
+	"sort"
 
 	"flamingo/gpu"
 	"flamingo/tensor"
@@ -56,7 +55,11 @@ func topkCPU(r *gpu.Run) {
 		for i := range order {
 			order[i], sums[i] = i, logits[row*v+i]+bias[i]
 		}
-		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sortKey(sums[b]), sortKey(sums[a])) })
+		sort.Slice(order, func(i, j int) bool {
+			a, b := order[i], order[j]
+			x, y := sortKey(sums[a]), sortKey(sums[b])
+			return x > y || x == y && a < b
+		})
 		for i, id := range order[:k] {
 			values[row*k+i], ids[row*k+i] = sums[id], int32(id)
 		}

@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"fmt"
-	"slices"
 	"sort"
 	"strings"
 	"unicode"
@@ -84,7 +83,7 @@ type matcher struct {
 
 func newMatcher(patterns []pattern) *matcher {
 	m := &matcher{patterns: patterns}
-	slices.SortStableFunc(patterns, func(a, b pattern) int { return strings.Compare(a.text, b.text) })
+	sort.SliceStable(patterns, func(i, j int) bool { return patterns[i].text < patterns[j].text })
 	for c := range m.first {
 		m.first[c] = sort.Search(len(patterns), func(i int) bool { return int(patterns[i].text[0]) >= c })
 	}

@@ -3,7 +3,6 @@ package tokenizer
 import (
 	_ "embed"
 	"encoding/binary"
-	"slices"
 	"sort"
 	"sync"
 )
@@ -135,7 +134,8 @@ func reorder(chars []mark) {
 			i++
 		}
 		if i-start > 1 {
-			slices.SortStableFunc(chars[start:i], func(a, b mark) int { return int(a.class) - int(b.class) })
+			run := chars[start:i]
+			sort.SliceStable(run, func(a, b int) bool { return run[a].class < run[b].class })
 		}
 	}
 }
