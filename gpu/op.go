@@ -48,29 +48,39 @@ type Call struct {
 func (c Call) UniformBytes() ([]byte, error) {
 	var b []byte
 	if c.Params != nil {
-		fields := reflect.ValueOf(c.Params)
-		if fields.Kind() != reflect.Struct {
-			return nil, fmt.Errorf("gpu: params are %T, want a struct", c.Params)
-		}
-		for i := range fields.NumField() {
-			var bits uint32
-			switch f := fields.Field(i); f.Kind() {
-			case reflect.Uint32:
-				bits = uint32(f.Uint())
-			case reflect.Int32:
-				bits = uint32(f.Int())
-			case reflect.Float32:
-				bits = math.Float32bits(float32(f.Float()))
-			default:
-				return nil, fmt.Errorf("gpu: params %T: field %d is %s, want uint32, int32 or float32", c.Params, i, f.Kind())
-			}
-			b = binary.LittleEndian.AppendUint32(b, bits)
+		var err error
+		if b, err = appendParams(nil, reflect.ValueOf(c.Params)); err != nil {
+			return nil, fmt.Errorf("gpu: params %T: %w", c.Params, err)
 		}
 	}
 	for len(b) == 0 || len(b)%16 != 0 {
 		b = append(b, 0)
 	}
 	return b, nil
+}
+
+// appendParams encodes numbers of 32 bits, and structs and arrays of them. encoding/binary, which
+// could do so too, would be downloaded by every visitor for this alone.
+func appendParams(b []byte, v reflect.Value) (_ []byte, err error) {
+	switch v.Kind() {
+	case reflect.Uint32:
+		return binary.LittleEndian.AppendUint32(b, uint32(v.Uint())), nil
+	case reflect.Int32:
+		return binary.LittleEndian.AppendUint32(b, uint32(v.Int())), nil
+	case reflect.Float32:
+		return binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(v.Float()))), nil
+	case reflect.Struct:
+		for i := 0; i < v.NumField() && err == nil; i++ {
+			b, err = appendParams(b, v.Field(i))
+		}
+		return b, err
+	case reflect.Array:
+		for i := 0; i < v.Len() && err == nil; i++ {
+			b, err = appendParams(b, v.Index(i))
+		}
+		return b, err
+	}
+	return nil, fmt.Errorf("a field is %s, want uint32, int32 or float32", v.Kind())
 }
 
 // Size returns the workgroup counts with zeros replaced by ones.
