@@ -180,16 +180,16 @@ func (b *search) step(ctx context.Context) ([]candidate, error) {
 	if b.length < b.o.MinTokens {
 		k = min(k+2, ops.MaxTopK, b.m.Config.LM.Vocab) // the two that end are left out
 	}
-	l, err := b.lanesOf(ctx, laneSize{tokens: b.o.Beams, stride: b.o.MaxTokens, top: k})
+	l, err := b.lanesOf(ctx, laneSize{tokens: b.o.Beams, stride: b.o.MaxTokens, want: wantTop, top: k})
 	if err != nil {
 		return nil, err
 	}
-	list := make([]lane, len(b.run))
+	sees, list := b.history[len(b.history)-1].phi, make([]lane, len(b.run))
 	for i := range b.run {
 		r := &b.run[i]
 		// Each step has rows of its own, so that no beam's past is written over.
 		r.rows = append(r.rows, int32(b.room.Tokens+(b.length-1)*b.o.Beams+i))
-		list[i] = lane{id: r.ids[len(r.ids)-1], rows: r.rows}
+		list[i] = lane{id: r.ids[len(r.ids)-1], phi: sees, rows: r.rows}
 	}
 	if err := l.submit(b.Session, list); err != nil {
 		return nil, err

@@ -45,10 +45,11 @@ func (m *Flamingo) PromptOf(x Media, o CaptionOptions) (Prompt, error) {
 
 // A Caption is what a model says about a picture.
 type Caption struct {
-	Text   string  // "" from a model without a tokenizer
-	IDs    []int32 // the tokens of the text
-	Finish Finish
-	Stats  Stats
+	Text     string    // "" from a model without a tokenizer
+	IDs      []int32   // the tokens of the text
+	LogProbs []float64 // of each of them, with Options.LogProbs
+	Finish   Finish
+	Stats    Stats
 }
 
 // Finish is why a generation ended.
@@ -125,7 +126,9 @@ func (c *Captioner) Continue(ctx context.Context, p Prompt, o Options, piece fun
 			t.Text = strings.TrimLeft(t.Text, " \n")
 		}
 		text.WriteString(t.Text)
-		out.IDs = append(out.IDs, t.ID)
+		if out.IDs = append(out.IDs, t.ID); o.LogProbs {
+			out.LogProbs = append(out.LogProbs, t.LogProb)
+		}
 		if piece != nil {
 			piece(t)
 		}

@@ -56,28 +56,30 @@ func (s *Session) generate(ctx context.Context, p Prompt, o Options, yield func(
 	if o.onHost() {
 		steps = s.sampled
 	}
-	w := s.newWriter(o, yield)
+	w := s.m.newWriter(o.Stop, yield)
 	left := min(o.MaxTokens, s.room.Tokens-len(s.history))
 	if err := steps(ctx, f, o, left, w.take); err != nil {
 		return err
 	}
-	return w.flush()
+	s.stopped = w.stopped
+	w.flush()
+	return nil
 }
 
 // A writer turns token ids into text, and knows when to stop.
 type writer struct {
-	s     *Session
-	o     Options
-	yield func(Token) bool
-	text  *tokenizer.Decoder // nil without a tokenizer
-	held  []Token            // their text may be the beginning of a stop text
-	count int
+	m       *Flamingo
+	stops   []string
+	yield   func(Token) bool
+	text    *tokenizer.Decoder // nil without a tokenizer
+	held    []Token            // their text may be the beginning of a stop text
+	stopped bool               // by a stop token or a stop text
 }
 
-func (s *Session) newWriter(o Options, yield func(Token) bool) *writer {
-	w := &writer{s: s, o: o, yield: yield}
-	if s.m.Tokenizer != nil {
-		w.text = s.m.Tokenizer.NewDecoder()
+func (m *Flamingo) newWriter(stops []string, yield func(Token) bool) *writer {
+	w := &writer{m: m, stops: stops, yield: yield}
+	if m.Tokenizer != nil {
+		w.text = m.Tokenizer.NewDecoder()
 	}
 	return w
 }
@@ -87,16 +89,15 @@ func (w *writer) take(id int32, logProb float64) (more bool, err error) {
 	if id < 0 {
 		return false, fmt.Errorf("model: the logits are not finite: the weights or the device are faulty")
 	}
-	if w.s.m.ends(id) {
-		w.s.stopped = true
+	if w.m.ends(id) {
+		w.stopped = true
 		return false, nil
 	}
 	t := Token{ID: id, LogProb: logProb}
 	if w.text != nil {
 		t.Text = w.text.Next(id)
 	}
-	w.count++
-	if len(w.o.Stop) == 0 {
+	if len(w.stops) == 0 {
 		return w.yield(t), nil
 	}
 	w.held = append(w.held, t)
@@ -104,12 +105,12 @@ func (w *writer) take(id int32, logProb float64) (more bool, err error) {
 	for _, h := range w.held {
 		all += h.Text
 	}
-	if at := stopIn(all, w.o.Stop); at >= 0 {
-		w.s.stopped = true
+	if at := stopIn(all, w.stops); at >= 0 {
+		w.stopped = true
 		w.cut(at)
 		return false, nil
 	}
-	return w.release(len(all) - pending(all, w.o.Stop)), nil
+	return w.release(len(all) - pending(all, w.stops)), nil
 }
 
 // release yields held tokens whose text ends within the first n bytes.
@@ -140,14 +141,13 @@ func (w *writer) cut(n int) {
 }
 
 // flush yields what was held back for a stop text that did not come.
-func (w *writer) flush() error {
+func (w *writer) flush() {
 	for _, t := range w.held {
 		if !w.yield(t) {
 			break
 		}
 	}
 	w.held = nil
-	return nil
 }
 
 // stopIn is where the first of some texts begins, or -1.
@@ -260,15 +260,7 @@ func (s *Session) sampled(ctx context.Context, f *forward, o Options, left int, 
 		if err != nil {
 			return err
 		}
-		bias := s.m.bias(o.Banned)
-		if n < o.MinTokens {
-			for id := range bias {
-				if s.m.ends(int32(id)) {
-					bias[id] = never
-				}
-			}
-		}
-		id, logProb, err := draw.draw(logits.F32(), bias)
+		id, logProb, err := draw.draw(logits.F32(), s.m.biasAt(o, n))
 		if err != nil {
 			return err
 		}

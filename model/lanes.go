@@ -16,21 +16,33 @@ import (
 // is copied.
 type lanes struct {
 	laneSize
-	ids, phi, places, lists, next gpu.Tensor
-	plan                          *gpu.Plan
-	top, topIDs, sums, logProbs   gpu.Tensor // results, by what was asked for
+	ids, phi, places, lists, next       gpu.Tensor
+	plan                                *gpu.Plan
+	top, topIDs, sums, logProbs, logits gpu.Tensor // results, by what was asked for
 }
 
 // A laneSize is what a recorded pass depends on.
 type laneSize struct {
 	tokens int
 	stride int // longest continuation
-	top    int // how many of the likeliest tokens are wanted; 0: the log-probability of given ones
+	want   laneWant
+	top    int // how many of the likeliest tokens, for wantTop
 }
+
+// A laneWant is what a pass computes beyond keys and values.
+type laneWant int
+
+const (
+	wantNext   laneWant = iota // the log-probability of given tokens
+	wantTop                    // the likeliest tokens
+	wantLogits                 // all logits
+	wantCache                  // nothing
+)
 
 // A lane is a token to run.
 type lane struct {
 	id   int32
+	phi  int32   // the slot of the media that it sees, from 1
 	next int32   // whose log-probability is wanted
 	rows []int32 // of its continuation so far, its own last
 }
@@ -70,21 +82,29 @@ func (s *Session) lanesOf(ctx context.Context, size laneSize) (l *lanes, err err
 	p := gpu.NewPass(s.m.dev)
 	defer p.In("lm")()
 	h := s.hidden(p, l.ids, l.phi, schedule{places: l.places, lists: l.lists, stride: size.stride})
-	logits := s.m.lm.Logits(p, h)
-	if size.top > 0 {
-		l.top, l.topIDs = ops.TopK(p, logits, s.ban, size.top)
-		l.sums = ops.LogSumExp(p, logits)
+	if size.want != wantCache {
+		l.logits = s.m.lm.Logits(p, h)
+	}
+	switch size.want {
+	case wantTop:
+		l.top, l.topIDs = ops.TopK(p, l.logits, s.ban, size.top)
+		l.sums = ops.LogSumExp(p, l.logits)
 		p.Keep(l.top)
 		p.Keep(l.topIDs)
 		p.Keep(l.sums)
-	} else {
-		l.logProbs = ops.LogProbs(p, logits, l.next)
+	case wantNext:
+		l.logProbs = ops.LogProbs(p, l.logits, l.next)
 		p.Keep(l.logProbs)
+	case wantLogits:
+		p.Keep(l.logits)
 	}
 	if l.plan, err = p.Compile(ctx); err != nil {
 		return nil, err
 	}
-	for _, t := range []*gpu.Tensor{&l.top, &l.topIDs, &l.sums, &l.logProbs} {
+	if size.want != wantLogits {
+		l.logits = gpu.Tensor{}
+	}
+	for _, t := range []*gpu.Tensor{&l.top, &l.topIDs, &l.sums, &l.logProbs, &l.logits} {
 		if t.Valid() {
 			*t = l.plan.Tensor(*t)
 		}
@@ -99,14 +119,13 @@ func (l *lanes) submit(s *Session, list []lane) error {
 	ids, phi, places := make([]int32, l.tokens), make([]int32, l.tokens), make([]int32, 2*l.tokens)
 	next, lists := make([]int32, l.tokens), make([]int32, 1+l.tokens*(1+l.stride))
 	lists[0] = int32(shared)
-	sees := s.history[shared-1].phi
 	for t := range l.tokens {
 		places[2*t] = -1
 		if t >= len(list) {
 			continue
 		}
 		x := list[t]
-		ids[t], phi[t], next[t] = x.id, sees, x.next
+		ids[t], phi[t], next[t] = x.id, x.phi, x.next
 		places[2*t], places[2*t+1] = x.rows[len(x.rows)-1], int32(shared+len(x.rows)-1)
 		at := 1 + t*(1+l.stride)
 		lists[at] = int32(len(x.rows))

@@ -59,15 +59,20 @@ func (s *Session) attend(ctx context.Context, p Prompt) (*forward, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.feed(ctx, want[s.keep(want[:len(want)-1]):])
+}
+
+// keep forgets all but what the history has in common with some tokens, and tells how many that are.
+func (s *Session) keep(want []place) int {
 	kept := 0
-	for kept < len(want)-1 && kept < len(s.history) && s.history[kept] == want[kept] {
+	for kept < min(len(want), len(s.history)) && s.history[kept] == want[kept] {
 		kept++
 	}
 	if kept < worthKeeping {
 		kept = 0
 	}
 	s.history = s.history[:kept]
-	return s.feed(ctx, want[kept:])
+	return kept
 }
 
 // worthKeeping is how many tokens in common are worth a pass of another length than the whole prompt's.
@@ -75,19 +80,28 @@ const worthKeeping = 16
 
 // see gives every media a slot, encoding those that are in none, and says what each token sees.
 func (s *Session) see(ctx context.Context, p Prompt) ([]place, error) {
-	if len(p.Media) > s.room.Images {
-		return nil, fmt.Errorf("%w: the prompt has %d images, the session has room for %d", ErrOption, len(p.Media), s.room.Images)
+	slots, err := s.show(ctx, p.Media)
+	if err != nil {
+		return nil, err
+	}
+	return s.places(p.IDs, slots), nil
+}
+
+// show gives media their slots, encoding those that are in none.
+func (s *Session) show(ctx context.Context, media []Media) ([]int32, error) {
+	if len(media) > s.room.Images {
+		return nil, fmt.Errorf("%w: the prompt has %d images, the session has room for %d", ErrOption, len(media), s.room.Images)
 	}
 	s.now++
-	slots := make([]int32, len(p.Media))
-	for i, x := range p.Media {
+	slots := make([]int32, len(media))
+	for i, x := range media {
 		if at := slices.Index(s.slots, x.Key); x.Key != "" && at >= 0 {
 			slots[i], s.clock[at] = int32(at), s.now
 		} else {
 			slots[i] = -1
 		}
 	}
-	for i, x := range p.Media {
+	for i, x := range media {
 		if at := slices.Index(s.slots, x.Key); slots[i] < 0 && x.Key != "" && at >= 0 {
 			slots[i] = int32(at) // the same picture twice in one prompt
 		}
@@ -100,16 +114,20 @@ func (s *Session) see(ctx context.Context, p Prompt) ([]place, error) {
 		}
 		slots[i] = int32(at)
 	}
-	var list []place
+	return slots, nil
+}
+
+// places says what each token of a prompt sees, whose media are in slots.
+func (s *Session) places(ids, slots []int32) (list []place) {
 	seen, next := int32(0), 0
-	for _, id := range p.IDs {
+	for _, id := range ids {
 		if id == s.m.Config.Tokens.Image {
 			seen = slots[next] + 1
 			next++
 		}
 		list = append(list, place{id, seen})
 	}
-	return list, nil
+	return list
 }
 
 // evict frees the slot that was wanted longest ago, and forgets the tokens that saw it.

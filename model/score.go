@@ -73,6 +73,7 @@ func (s *Session) scoreRest(ctx context.Context, candidates [][]int32, longest i
 	size := laneSize{tokens: min(max(scoredAtOnce, longest), s.room.Branch), stride: longest}
 	var list []lane
 	var of []int // candidate of each lane
+	sees := s.history[len(s.history)-1].phi
 	flush := func() error {
 		if len(list) == 0 {
 			return nil
@@ -110,7 +111,7 @@ func (s *Session) scoreRest(ctx context.Context, candidates [][]int32, longest i
 		var rows []int32
 		for t, id := range c[:len(c)-1] {
 			rows = append(rows, int32(s.room.Tokens+len(list)))
-			list = append(list, lane{id: id, next: c[t+1], rows: rows[:len(rows):len(rows)]})
+			list = append(list, lane{id: id, phi: sees, next: c[t+1], rows: rows[:len(rows):len(rows)]})
 			of = append(of, i)
 		}
 	}

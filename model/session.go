@@ -178,6 +178,19 @@ func (m *Flamingo) bias(more []int32) []float32 {
 	return bias
 }
 
+// biasAt is added to the logits of the token behind n others of a text.
+func (m *Flamingo) biasAt(o Options, n int) []float32 {
+	bias := m.bias(o.Banned)
+	if n < o.MinTokens {
+		for id := range bias {
+			if m.ends(int32(id)) {
+				bias[id] = never
+			}
+		}
+	}
+	return bias
+}
+
 // ends reports whether a token ends a text.
 func (m *Flamingo) ends(id int32) bool {
 	return id >= 0 && (id == m.Config.Tokens.EndOfChunk || id == m.Config.Tokens.EOS)
