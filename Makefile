@@ -98,8 +98,12 @@ deps: ## install what the tests need besides Go: browser, Vulkan driver, C compi
 build/wasmrun: $(wildcard tools/wasmrun/*)
 	go build -o $@ ./tools/wasmrun
 
+e2e/node/node_modules: e2e/node/package-lock.json # what tests need of JavaScript: a type checker and the like
+	cd e2e/node && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 clean: ## remove everything the targets above made
-	rm -rf build web/flamingo.wasm web/wasm_exec.js web/*.br web/*.gz
+	rm -rf build e2e/node/node_modules web/flamingo.wasm web/wasm_exec.js web/*.br web/*.gz
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
