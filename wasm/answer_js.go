@@ -54,16 +54,28 @@ type scored struct {
 // write generates one text, piece by piece.
 func (j *job) write(o model.Options) (any, error) {
 	before := j.Model.Encoded()
-	var told []model.Token
-	out, err := j.captioner.Continue(j.ctx, j.prompt, o, func(t model.Token) {
-		told = append(told, t)
-		j.hook("onPiece", j.piece(t))
-	})
+	out, err := j.captioner.Continue(j.ctx, j.prompt, o, func(t model.Token) { j.hook("onPiece", j.piece(t)) })
 	if err != nil {
 		return nil, err
 	}
+	return j.written(out, before), nil
+}
+
+// writeAll generates a text behind each of some prompts.
+func (j *job) writeAll(prompts []model.Prompt, o model.Options) (any, error) {
+	before, list := j.Model.Encoded(), make([]result, len(prompts))
+	err := j.captioner.Batch(j.ctx, prompts, o, func(i int, out model.Caption) { list[i] = j.written(out, before) })
+	return list, err
+}
+
+// written is a text that was generated.
+func (j *job) written(out model.Caption, encodedBefore int) result {
+	a := answer{Text: out.Text, IDs: append([]int32{}, out.IDs...), Finish: out.Finish}
+	if j.logProbs {
+		a.LogProbs = append([]float64{}, out.LogProbs...)
+	}
 	out.Stats.Vision = max(0, out.Stats.Vision-j.waited)
-	return result{answer: j.answer(told, out.Finish), Stats: j.stats(out.Stats, before)}, nil
+	return result{answer: a, Stats: j.stats(out.Stats, encodedBefore)}
 }
 
 // search finds the likeliest texts. Which is the best is known at the end, so its pieces come then.

@@ -54,17 +54,10 @@ func (e *engine) generate(c call) (any, error) {
 	defer l.mutex.Unlock()
 	var o struct {
 		request
-		MaxTokens, MinTokens int
-		Temperature, TopP    float64
-		TopK                 int
-		RepetitionPenalty    float64
-		Seed                 uint64
-		Stop                 []string
-		Banned               []int32
-		LogProbs             bool
-		Beams                int
-		LengthPenalty        float64
-		N                    int
+		writing
+		Beams         int
+		LengthPenalty float64
+		N             int
 	}
 	if err := decode(c.name, c.arg(1), &o); err != nil {
 		return nil, err
@@ -78,10 +71,52 @@ func (e *engine) generate(c call) (any, error) {
 			Beams: o.Beams, LengthPenalty: o.LengthPenalty, N: o.N, MaxTokens: o.MaxTokens, MinTokens: o.MinTokens, Stop: o.Stop, Banned: o.Banned,
 		})
 	}
-	return q.write(model.Options{
-		MaxTokens: o.MaxTokens, MinTokens: o.MinTokens, Temperature: o.Temperature, TopK: o.TopK, TopP: o.TopP,
-		Repetition: o.RepetitionPenalty, Seed: o.Seed, Stop: o.Stop, Banned: o.Banned, LogProbs: o.LogProbs,
-	})
+	return q.write(o.options())
+}
+
+// writing is the options of a text, as JavaScript names them.
+type writing struct {
+	MaxTokens, MinTokens int
+	Temperature, TopP    float64
+	TopK                 int
+	RepetitionPenalty    float64
+	Seed                 uint64
+	Stop                 []string
+	Banned               []int32
+	LogProbs             bool
+}
+
+func (w writing) options() model.Options {
+	return model.Options{
+		MaxTokens: w.MaxTokens, MinTokens: w.MinTokens, Temperature: w.Temperature, TopK: w.TopK, TopP: w.TopP,
+		Repetition: w.RepetitionPenalty, Seed: w.Seed, Stop: w.Stop, Banned: w.Banned, LogProbs: w.LogProbs,
+	}
+}
+
+// batch writes what follows one prompt about each of many pictures.
+func (e *engine) batch(c call) (any, error) {
+	l, err := e.take(c)
+	if err != nil {
+		return nil, err
+	}
+	defer l.mutex.Unlock()
+	var o struct {
+		request
+		writing
+	}
+	if err := decode(c.name, c.arg(1), &o); err != nil {
+		return nil, err
+	}
+	q := job{call: c, loaded: l, logProbs: o.LogProbs}
+	var prompts []model.Prompt
+	for _, o.Query = range o.Queries {
+		p, err := q.promptOf(&o.request)
+		if err != nil {
+			return nil, err
+		}
+		prompts = append(prompts, p)
+	}
+	return q.writeAll(prompts, o.options())
 }
 
 // score tells how likely each of some texts is behind a prompt.

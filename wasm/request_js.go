@@ -21,6 +21,7 @@ type request struct {
 	}
 	Task     string // "caption", "ask", "classify", or "" for parts
 	Query    int    // the media that are asked about
+	Queries  []int  // in a batch, in place of Query
 	Question string
 	Prompt   words
 	Shots    []struct {

@@ -203,6 +203,17 @@ export interface CaptionOptions extends AskOptions {
   prompt?: string | number[];
 }
 
+/** Options of `captions`: those of a caption, without a search. */
+export interface CaptionsOptions extends Omit<CaptionOptions, 'beams' | 'lengthPenalty' | 'n'> {
+  /** How many pictures share a pass, 1 to 64 (default 8). More is faster and takes more memory. */
+  batch?: number;
+  /** Ask this about each picture, in the model's template for questions, in place of a caption. */
+  question?: string;
+}
+
+/** What `captions` gives for one picture: a result, or why that picture could not be read. */
+export type Captioned = { index: number; media: Media } & ({ result: Result; error?: undefined } | { result?: undefined; error: FlamingoError });
+
 export interface ScoreOptions {
   /** Examples before the query; not with parts. */
   shots?: Shot[];
@@ -236,6 +247,21 @@ export class Flamingo implements AsyncDisposable {
    * ```
    */
   caption(media: Media, options?: CaptionOptions): Run;
+
+  /**
+   * Describes many pictures or videos, some at a time in one pass: what their prompts have in common, examples above all,
+   * is computed once, and the weights are read once a word for all of them. Each text is the one that `caption` gives; they
+   * come in the order of the list, which may be anything to iterate over and is read as far as needed. A picture that
+   * cannot be read has an `error` and stops nothing; any other error does. Leaving the loop stops the work. Times in
+   * `stats`, and `encoded`, are those of all pictures that shared the pass.
+   *
+   * ```js
+   * for await (const { media, result, error } of flamingo.captions(files, { maxTokens: 30 })) {
+   *   console.log(media.name, error ? error.message : result.text);
+   * }
+   * ```
+   */
+  captions(list: Iterable<Media> | AsyncIterable<Media>, options?: CaptionsOptions): AsyncGenerator<Captioned, void, void>;
 
   /**
    * Answers a question about a picture or video, in the model's own template for questions, `info.prompts.ask`. A model

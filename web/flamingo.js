@@ -1,4 +1,5 @@
 // The public API. flamingo.d.ts is its documentation.
+import { captions } from './captions.js';
 import { acquire } from './connection.js';
 import { FlamingoError, aborted, asFlamingoError, throwIfAborted } from './errors.js';
 import { checkGeneration, checkOptions, manifestURL, refuse } from './options.js';
@@ -120,13 +121,17 @@ export class Flamingo {
     });
   }
 
+  captions(list, options) {
+    this.#checkAlive('captions');
+    const { question, ...checked } = checkGeneration('captions', checkOptions('captions', options));
+    if (question !== undefined) this.#checkAsks('captions');
+    return captions((prepare) => this.#start('captions', prepare), list, question, checked);
+  }
+
   ask(media, question, options) {
     return this.#start('ask', () => {
       const { signal, ...checked } = checkGeneration('ask', checkOptions('ask', options));
-      if (!this.info.prompts?.ask) {
-        throw refuse('ask: this model has no prompt template for questions',
-          "Spell the prompt yourself: prompt([{image: file}, 'Question: what is this? Answer:']).");
-      }
+      this.#checkAsks('ask');
       return { ...taskRequest('ask', 'ask', media, question ?? '', checked), signal };
     });
   }
@@ -199,7 +204,8 @@ export class Flamingo {
     const onFrame = ({ media: i, frame }) => sources[i].frame(frame);
     const result = await this.#connection.engine[method](this.#handle, { ...said, media: described }, { ...hooks, onFrame });
     const imageMs = sources.reduce((ms, source) => ms + source.takeMs(), 0);
-    return finish(result.stats ? { ...result, stats: { ...result.stats, imageMs } } : result);
+    const timed = (one) => (one.stats ? { ...one, stats: { ...one.stats, imageMs } } : one);
+    return finish(Array.isArray(result) ? result.map(timed) : timed(result));
   }
 
   async stats() {
@@ -216,6 +222,12 @@ export class Flamingo {
       this.#connection.release();
     })();
     return this.#disposed;
+  }
+
+  #checkAsks(call) {
+    if (this.info.prompts?.ask) return;
+    throw refuse(`${call}: this model has no prompt template for questions`,
+      "Spell the prompt yourself: prompt([{image: file}, 'Question: what is this? Answer:']).");
   }
 
   #checkAlive(call) {

@@ -33,6 +33,7 @@ const generation = {
 const shots = listOf((v) => typeof v === 'object' && v !== null, 'examples, each {image, text} or {video, text}');
 const scoring = { normalise: oneOf('mean', 'sum'), shots, signal: abortSignal };
 const { signal: _, ...lasting } = generation;
+const { beams: _b, lengthPenalty: _l, n: _n, ...writing } = generation;
 
 const engine = { worker: flag, wasmURL: address, workerURL: address };
 
@@ -47,6 +48,7 @@ const schemas = {
     signal: abortSignal,
   },
   caption: { ...generation, prompt: words, shots },
+  captions: { ...writing, batch: integer(1, 64), prompt: words, question: text, shots },
   ask: { ...generation, shots },
   prompt: generation,
   score: scoring,

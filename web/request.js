@@ -65,7 +65,13 @@ export function textsOf(call, what, texts) {
 }
 
 // taskRequest is {request, media} for a task of the model's: about one picture or video, behind some examples.
-export function taskRequest(call, task, value, question, { shots = [], ...options }) {
+export function taskRequest(call, task, value, question, options) {
+  const { request: { queries: [query], ...request }, media } = batchRequest(call, task, [value], question, options);
+  return { request: { ...request, query }, media };
+}
+
+// batchRequest is {request, media} for a task about each of many pictures or videos.
+export function batchRequest(call, task, values, question, { shots = [], ...options }) {
   const media = [];
   const see = (frames) => media.push(frames) - 1;
   const asks = question !== undefined;
@@ -74,7 +80,8 @@ export function taskRequest(call, task, value, question, { shots = [], ...option
     const at = see(framesOf(where, shot, asks ? ['text', 'question'] : ['text']));
     return { media: at, text: textOf(where, 'text', shot.text), ...(asks && { question: textOf(where, 'question', shot.question) }) };
   });
-  const request = { ...options, task, query: see(mediaOf(`${call}: media`, value)), shots: examples };
+  const queries = values.map((value) => see(mediaOf(`${call}: media`, value)));
+  const request = { ...options, task, queries, shots: examples };
   if (asks) request.question = textOf(call, 'question', question);
   return { request, media };
 }

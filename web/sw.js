@@ -8,7 +8,7 @@
 // worker never gets the wasm_exec.js of one build and the flamingo.wasm of another.
 
 const shell = [
-  './', './demo.css', './demo.js', './embed.html', './icon.svg', './picture.svg', './manifest.webmanifest', './format.js',
+  './', './demo.css', './demo.js', './embed.html', './icon.svg', './picture.svg', './manifest.webmanifest', './format.js', './captions.js',
   './flamingo.js', './flamingo-caption.js', './connection.js', './errors.js', './guard.js', './media.js', './options.js',
   './protocol.js', './rate.js', './request.js', './run.js', './session.js', './sniff.js', './source.js', './worker.js',
   './engine.js', './gpu.js', './wasm_exec.js', './flamingo.wasm',

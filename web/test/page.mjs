@@ -74,6 +74,15 @@ function fakeEngine() {
       const finish = request.maxTokens === 3 ? 'length' : 'stop';
       return { text: 'a b c', ids: [1, 2, page.requests.length], finish, stats: { tokens: 3, encoded } };
     },
+    batch: async (handle, request, hooks) => {
+      page.log.push(`begin batch of ${request.queries.length}`);
+      page.requests.push(request);
+      const encoded = await see(seen, request.media, hooks);
+      await tick();
+      if (hooks.signal.aborted) throw new FlamingoError('aborted', 'stopped');
+      page.log.push(`end batch of ${request.queries.length}`);
+      return request.queries.map((query) => ({ text: `of ${query}`, ids: [query], finish: 'stop', stats: { tokens: 1, encoded } }));
+    },
     score: async (handle, request, hooks) => {
       page.requests.push(request);
       await see(seen, request.media, hooks);
