@@ -18,7 +18,7 @@ PYTHON   ?= python3
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .NOTPARALLEL: # go uses all cores by itself, and tests need what comes before them
-.PHONY: build demo serve test test-go test-gpu test-web e2e large full full-nfnet size bench lint train-nano deps clean help
+.PHONY: build demo serve test test-go test-types test-gpu test-web e2e large full full-nfnet size bench lint train-nano deps clean help
 
 build: ## compile web/flamingo.wasm, copy wasm_exec.js, compress them, print the sizes (the default)
 	$(JS) go build -trimpath -ldflags="-s -w" -o web/flamingo.wasm ./wasm
@@ -30,16 +30,19 @@ demo: build serve ## build everything and show the page: the command to start wi
 serve: ## show the page at http://127.0.0.1:8080 without building it first
 	go run . -addr $(ADDR)
 
-test: deps lint build test-go test-gpu test-web e2e ## everything, cheapest first: before a push, and in CI
+test: deps lint build test-go test-types test-gpu test-web e2e ## everything, cheapest first: before a push, and in CI
 
 test-go: ## all packages on the CPU device: no GPU, no browser; after each change
 	go test ./...
+
+test-types: e2e/node/node_modules ## flamingo.d.ts against the modules and their use; after a change to the API
+	cd e2e/node && node_modules/.bin/tsc && node --test
 
 test-gpu: ## ops and model through native WebGPU (a software Vulkan driver will do); after a change to a kernel
 	VK_ICD_FILENAMES="$${VK_ICD_FILENAMES:-$$($(LAVAPIPE))}" FLAMINGO_DEVICE=webgpu go test -tags webgpu $(GPU_PKGS)
 
 test-web: build/wasmrun ## the same tests compiled to wasm, in headless Chromium; after a change to a *_js.go file
-	node --test web/test/
+	node --test web/test/*.test.mjs
 	FLAMINGO_DEVICE=webgpu $(JS) go test -exec $(WASMRUN) $(JS_PKGS) ./tools/wasmrun
 
 e2e: ## the built page in headless Chromium; after a change to web/ or wasm/

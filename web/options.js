@@ -37,7 +37,7 @@ const { beams: _b, lengthPenalty: _l, n: _n, ...writing } = generation;
 
 const engine = { worker: flag, wasmURL: address, workerURL: address };
 
-const schemas = {
+export const schemas = {
   load: {
     ...engine,
     cache: oneOf('indexeddb', 'none'),
