@@ -2,8 +2,8 @@
 // compiler reads it, and fails where it accepts what is marked as an error. agree.test.mjs holds it complete.
 import {
   clearCache, Flamingo, FlamingoError, isCached, load, probe, Run, Session,
-  type Adapter, type Answer, type AskOptions, type CacheReport, type CaptionOptions, type DeviceReport,
-  type EngineOptions, type ErrorCode, type GenerateOptions, type Hypothesis, type ImagePart, type Info, type Label,
+  type Adapter, type Answer, type AskOptions, type CacheReport, type Captioned, type CaptionOptions,
+  type CaptionsOptions, type DeviceReport, type EngineOptions, type ErrorCode, type GenerateOptions, type Hypothesis, type ImagePart, type Info, type Label,
   type LoadOptions, type Media, type ModelOptions, type Part, type Picture, type Piece, type Progress, type Result,
   type Score, type ScoreOptions, type Shot, type VideoPart,
 } from '../../web/flamingo.js';
@@ -117,6 +117,23 @@ async function writing(flamingo: Flamingo) {
   for await (const { probability } of run) is<number>(probability);
   // @ts-expect-error a run comes from a model alone
   new Run();
+}
+
+async function many(flamingo: Flamingo, list: FileList, later: AsyncIterable<File>) {
+  const options: CaptionsOptions = { batch: 16, question: 'What is this?', shots: [{ image: file, text: 'a cat', question: 'What?' }], maxTokens: 30, signal };
+  for await (const { index, media, result, error } of flamingo.captions(list, options)) {
+    is<number>(index);
+    is<Media>(media);
+    if (error) is<FlamingoError>(error);
+    else is<Result>(result);
+  }
+  for await (const one of flamingo.captions(later)) is<Captioned>(one);
+  // @ts-expect-error a list, not a picture
+  flamingo.captions(file);
+  // @ts-expect-error one search a pass
+  flamingo.captions(list, { beams: 3 });
+  // @ts-expect-error a generator is no run
+  flamingo.captions(list).abort();
 }
 
 async function choosing(flamingo: Flamingo) {
