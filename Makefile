@@ -18,7 +18,7 @@ PYTHON   ?= python3
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .NOTPARALLEL: # go uses all cores by itself, and tests need what comes before them
-.PHONY: build demo serve test test-go test-types test-gpu test-web e2e large full full-nfnet size bench lint train-nano deps clean help
+.PHONY: build demo serve test test-go test-types test-gpu test-web e2e large shots full full-nfnet size bench lint train-nano deps clean help
 
 build: ## compile web/flamingo.wasm, copy wasm_exec.js, compress them, print the sizes (the default)
 	$(JS) go build -trimpath -ldflags="-s -w" -o web/flamingo.wasm ./wasm
@@ -52,6 +52,10 @@ e2e: ## the built page in headless Chromium; after a change to web/ or wasm/
 large: ## load a generated 300 MB model in Chromium and print its memory; after a change to loading
 	go build -o build/serve . && go build -o build/flamingo ./cmd/flamingo
 	FLAMINGO_LARGE=1 go test -count=1 -timeout 30m -tags e2e -run TestLargeModel ./e2e -v
+
+shots: ## what 0 to 32 examples in a prompt cost in Chromium, in time and memory; after a change to sessions
+	go build -o build/serve . && go build -o build/flamingo ./cmd/flamingo
+	go test -count=1 -tags e2e -run TestShotsOneByOne ./e2e -v | grep shots:
 
 full: ## a synthetic OpenFlamingo-3B: its release, converted to q4, decoded in Chromium and on the CPU (14 GB of disk, most of an hour)
 	go build -o build/serve . && go build -o build/flamingo ./cmd/flamingo

@@ -3,10 +3,13 @@ package model
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"flamingo/gpu"
 )
 
 // CaptionOptions are the choices of one caption or answer.
@@ -197,7 +200,7 @@ func (c *Captioner) Score(ctx context.Context, p Prompt, candidates [][]int32) (
 const defaultMaxTokens = 64
 
 // reserve returns a session with room for a prompt and its continuation. A larger one than is there
-// has to compute anew what that remembered.
+// takes over what that remembers, or where there is no room for both begins anew.
 func (c *Captioner) reserve(ctx context.Context, p Prompt, tokens, branch int) (*Session, error) {
 	most := c.m.Config.LM.MaxPositions
 	if len(p.IDs)+1 > most {
@@ -215,8 +218,19 @@ func (c *Captioner) reserve(ctx context.Context, p Prompt, tokens, branch int) (
 	if need.Images > 1 {
 		need.Images = up(need.Images, 4)
 	}
-	c.Close()
 	s, err := c.m.NewSession(ctx, need)
+	if old := c.session; old != nil {
+		if err == nil {
+			if err = s.inherit(ctx, old); err != nil {
+				s.Close()
+				s = nil
+			}
+		}
+		c.Close()
+		if errors.Is(err, gpu.ErrOutOfMemory) || errors.Is(err, gpu.ErrLimits) {
+			s, err = c.m.NewSession(ctx, need)
+		}
+	}
 	c.session = s
 	return s, err
 }

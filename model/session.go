@@ -246,6 +246,29 @@ func (s *Session) recordAttach(ctx context.Context) (*gpu.Plan, error) {
 	return p.Compile(ctx)
 }
 
+// inherit makes a new session remember what another one does, which has no more room.
+func (s *Session) inherit(ctx context.Context, old *Session) error {
+	p := gpu.NewPass(s.m.dev)
+	for i, kept := range old.cache {
+		ops.Append(p, kept.kv, s.cache[i].kv, s.state, ops.AppendOptions{})
+	}
+	for i, t := range old.media {
+		ops.Append(p, t, s.media[i], s.state, ops.AppendOptions{})
+	}
+	plan, err := p.Compile(ctx)
+	if err != nil {
+		return err
+	}
+	defer plan.Release()
+	if err := plan.Submit(1); err != nil {
+		return err
+	}
+	s.history, s.now, s.unnamed = old.history, old.now, old.unnamed
+	copy(s.slots, old.slots)
+	copy(s.clock, old.clock)
+	return nil
+}
+
 // Reset forgets the prompt. Pictures stay known by their keys.
 func (s *Session) Reset() { s.history, s.stopped = nil, false }
 
