@@ -195,6 +195,14 @@ func TestShots(t *testing.T) {
 		}
 		shots = append(shots, shot(i+1))
 	}
+	// Examples of words alone have no tag, and the query keeps its own.
+	words, err := m.PromptOf(model.Picture(card), model.CaptionOptions{Shots: []model.Shot{{Text: "a red ring"}, shot(1), {Text: "two stars"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Tokenizer.Decode(words.IDs, false); got != "<BOS>Output: a red ring<EOC><image>Output: a card <image> of colours<EOC>Output: two stars<EOC><image>Output:" || len(words.Media) != 2 {
+		t.Errorf("examples of words: %q with %d pictures", got, len(words.Media))
+	}
 	if _, err := m.Expand("caption", []model.Shot{{Media: model.Picture(card)}}, shot(1), ""); err == nil || !strings.Contains(err.Error(), "shot 1 has no text") {
 		t.Errorf("a shot without text: %v", err)
 	}

@@ -60,6 +60,9 @@ func contentKey(frames []Image) string {
 	return key.String()
 }
 
+// none tells that no media are meant.
+func (x Media) none() bool { return x.Frames == nil && x.Pixels == nil && x.Count == 0 }
+
 // checkMedia refuses media that the model cannot take, before anything runs.
 func (m *Flamingo) checkMedia(i int, x Media) error {
 	frames, r := x.Count, m.Config.Resampler

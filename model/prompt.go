@@ -9,7 +9,8 @@ import (
 )
 
 // A Shot is an example in a prompt, or the query behind the examples: media, what is asked of it, and
-// what is said of it.
+// what is said of it. An example without media is words alone, which show the form of an answer (paper,
+// section 3.3: two of them make a prompt "zero-shot").
 type Shot struct {
 	Media    Media
 	Question string
@@ -64,7 +65,11 @@ func (m *Flamingo) Expand(task string, shots []Shot, query Shot, opening string)
 		if strings.TrimSpace(s.Text) == "" {
 			return Prompt{}, fmt.Errorf("%w: shot %d has no text, want what is to be said of its picture", ErrOption, i+1)
 		}
-		b.expand(example, s)
+		if s.Media.none() {
+			b.expand(strings.ReplaceAll(example, imageTag, ""), s)
+		} else {
+			b.expand(example, s)
+		}
 	}
 	b.expand(template, query)
 	b.words(opening)

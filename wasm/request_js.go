@@ -25,7 +25,7 @@ type request struct {
 	Question string
 	Prompt   words
 	Shots    []struct {
-		Media          int
+		Media          *int // absent for words alone
 		Question, Text string
 	}
 	Parts []passage
@@ -105,7 +105,11 @@ func (j *job) promptOf(q *request) (model.Prompt, error) {
 	}
 	o := model.CaptionOptions{Task: q.Task, Question: q.Question, Prompt: q.Prompt.text, IDs: q.Prompt.ids}
 	for _, s := range q.Shots {
-		o.Shots = append(o.Shots, model.Shot{Media: at(s.Media), Question: s.Question, Text: s.Text})
+		shot := model.Shot{Question: s.Question, Text: s.Text}
+		if s.Media != nil {
+			shot.Media = at(*s.Media)
+		}
+		o.Shots = append(o.Shots, shot)
 	}
 	x := at(q.Query)
 	if wrong != nil {
