@@ -120,11 +120,15 @@ func TestOpenFlamingoQuantised(t *testing.T) {
 	for _, d := range []struct {
 		dtype tensor.DType
 		bound float64 // of the largest change of a logit; the logits' own size is about 6
-		same  int     // greedy tokens that must stay, of 48
-	}{{tensor.F16, 0.05, 40}, {tensor.Q8, 0.3, 30}, {tensor.Q4, 3, 0}} {
+		same  float64 // share of greedy tokens that must stay
+	}{{tensor.F16, 0.05, 0.8}, {tensor.Q8, 0.3, 0.6}, {tensor.Q4, 3, 0}} {
 		m := openRelease(t, d.dtype)
 		same, all, worst := 0, 0, 0.0
-		for _, name := range openFlamingoCases {
+		names := openFlamingoCases
+		if inBrowser {
+			names = names[:1]
+		}
+		for _, name := range names {
 			got, err := Case{Images: g.floats(name + ".image"), IDs: g.ints(name + ".ids")}.Run(t.Context(), m)
 			if err != nil {
 				t.Fatal(err)
@@ -137,8 +141,8 @@ func TestOpenFlamingoQuantised(t *testing.T) {
 			}
 		}
 		t.Logf("%v: logits move by %.3g at most, %d of %d greedy tokens are the same", d.dtype, worst, same, all)
-		if !(worst <= d.bound) || same < d.same {
-			t.Errorf("%v: got %g and %d tokens, want at most %g and at least %d", d.dtype, worst, same, d.bound, d.same)
+		if !(worst <= d.bound) || float64(same) < d.same*float64(all) {
+			t.Errorf("%v: got %g and %d tokens of %d, want at most %g and at least a share of %g", d.dtype, worst, same, all, d.bound, d.same)
 		}
 	}
 }
