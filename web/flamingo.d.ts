@@ -267,7 +267,7 @@ export class Flamingo implements AsyncDisposable {
    * Answers a question about a picture or video, in the model's own template for questions, `info.prompts.ask`. A model
    * that has none refuses, with `invalid-option`: spell the question in {@link Flamingo.prompt} then.
    *
-   * ```js
+   * ```js asks
    * const shots = [{ image: './cat.jpg', question: 'What animal is this?', text: 'a cat' }];
    * for await (const piece of flamingo.ask(file, 'What animal is this?', { shots })) output.append(piece.text);
    * ```
@@ -484,7 +484,7 @@ export class Session implements AsyncDisposable {
    * Appends a question about what was added last, in the model's template for questions without its picture, and writes
    * the answer. A model that has none refuses, with `invalid-option`: spell the question in `add` then.
    *
-   * ```js
+   * ```js asks
    * await session.add({ image: file });
    * console.log((await session.ask('What is in the picture?')).text, (await session.ask('What colour is it?')).text);
    * ```
