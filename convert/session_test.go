@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -143,9 +144,11 @@ func TestGenerateOptions(t *testing.T) {
 	if len(beams) != 2 || beams[0].LogProb < beams[1].LogProb || beams[0].LogProb < sum-1 {
 		t.Errorf("beams: %+v; greedy has %g", beams, sum)
 	}
-	for i, o := range []model.Options{{MinTokens: 70}, {Repetition: -1}, {Stop: []string{""}}, {Banned: []int32{1 << 20}}} {
-		if _, err := c.Caption(t.Context(), card, model.CaptionOptions{Options: o}, nil); err == nil && i > 0 {
-			t.Errorf("%+v is accepted", o)
+	before, fresh := m.Encoded(), model.Picture(model.TestCard())
+	fresh.Key = "" // would be encoded again
+	for _, o := range []model.Options{{MinTokens: 70}, {Repetition: -1}, {Stop: []string{""}}, {Banned: []int32{1 << 20}}} {
+		if _, err := c.Caption(t.Context(), fresh, model.CaptionOptions{Options: o}, nil); !errors.Is(err, model.ErrOption) || m.Encoded() != before {
+			t.Errorf("%+v: %v, want %v before anything runs", o, err, model.ErrOption)
 		}
 	}
 }

@@ -21,6 +21,7 @@ const MaxBatch = 64
 // run in smaller groups. done, when not nil, is called with each text as it is complete; times are those
 // of the text's group.
 func (c *Captioner) Batch(ctx context.Context, prompts []Prompt, o Options, done func(i int, out Caption)) error {
+	o.MaxTokens = cmp.Or(o.MaxTokens, defaultMaxTokens)
 	if err := o.check(c.m.Config.LM.Vocab); err != nil {
 		return err
 	}
@@ -35,7 +36,6 @@ func (c *Captioner) Batch(ctx context.Context, prompts []Prompt, o Options, done
 			return fmt.Errorf("%w: prompt %d of the batch has no tokens", ErrOption, i+1)
 		}
 	}
-	o.MaxTokens = cmp.Or(o.MaxTokens, defaultMaxTokens)
 	for from, size := 0, len(prompts); from < len(prompts); {
 		group := prompts[from:min(from+size, len(prompts))]
 		written, err := c.batch(ctx, group, o, func(i int, out Caption) {

@@ -93,9 +93,6 @@ func (c *Captioner) Close() {
 // Caption describes a picture or video, or answers a question about it. piece, when not nil, is
 // called with each token as it is there; the texts it gets add up to the caption's.
 func (c *Captioner) Caption(ctx context.Context, x Media, o CaptionOptions, piece func(Token)) (Caption, error) {
-	if err := o.check(c.m.Config.LM.Vocab); err != nil {
-		return Caption{}, err
-	}
 	p, err := c.m.PromptOf(x, o)
 	if err != nil {
 		return Caption{}, err
@@ -106,6 +103,9 @@ func (c *Captioner) Caption(ctx context.Context, x Media, o CaptionOptions, piec
 // Continue writes what follows a prompt.
 func (c *Captioner) Continue(ctx context.Context, p Prompt, o Options, piece func(Token)) (Caption, error) {
 	o.MaxTokens = cmp.Or(o.MaxTokens, defaultMaxTokens)
+	if err := o.check(c.m.Config.LM.Vocab); err != nil {
+		return Caption{}, err
+	}
 	s, err := c.reserve(ctx, p, o.MaxTokens, 0)
 	if err != nil {
 		return Caption{}, err
