@@ -18,27 +18,45 @@ const standardInput = "-"
 // extensions are the files of a directory that count as its pictures.
 var extensions = []string{".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 
-// expand replaces directories by their pictures, sorted by name, those in sub-directories not
-// included. What cannot be listed stays, so that it is reported in its turn.
-func expand(args []string) (files []string) {
+// expand replaces directories by their pictures, sorted by name, those of a sub-directory in its
+// place if they are wanted. What cannot be listed stays, so that it is reported in its turn.
+func expand(args []string, recursive bool) (files []string) {
 	for _, arg := range args {
-		entries, err := os.ReadDir(arg)
-		if arg == standardInput || err != nil {
+		if arg == standardInput {
 			files = append(files, arg)
 			continue
 		}
-		before := len(files)
-		for _, e := range entries {
-			hidden := strings.HasPrefix(e.Name(), ".")
-			if !e.IsDir() && !hidden && slices.Contains(extensions, strings.ToLower(filepath.Ext(e.Name()))) {
-				files = append(files, filepath.Join(arg, e.Name()))
-			}
+		found, err := list(arg, recursive)
+		if err != nil || len(found) == 0 {
+			found = []string{arg}
 		}
-		if len(files) == before {
-			files = append(files, arg)
-		}
+		files = append(files, found...)
 	}
 	return files
+}
+
+// list lists the pictures of a directory. Links to directories are not followed, which might be a
+// circle.
+func list(dir string, recursive bool) (files []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		switch {
+		case strings.HasPrefix(e.Name(), "."):
+		case e.IsDir() && recursive:
+			found, err := list(path, recursive)
+			if err != nil {
+				found = []string{path}
+			}
+			files = append(files, found...)
+		case !e.IsDir() && slices.Contains(extensions, strings.ToLower(filepath.Ext(path))):
+			files = append(files, path)
+		}
+	}
+	return files, nil
 }
 
 // read decodes a picture file, or standard input.

@@ -33,6 +33,8 @@ type program struct {
 
 type commands struct {
 	Caption  captionCommand  `cmd:"" help:"Describe pictures."`
+	Ask      askCommand      `cmd:"" help:"Ask a question about pictures."`
+	Classify classifyCommand `cmd:"" help:"Choose among labels for pictures: prints label, probability and log-probability, the likeliest first."`
 	Inspect  inspectCommand  `cmd:"" help:"Show a model's tensors, sizes and needs."`
 	Convert  convertCommand  `cmd:"" help:"Make a model out of a checkpoint."`
 	Synth    synthCommand    `cmd:"" help:"Make a model, or the files of a release, of random weights, to try what its size costs."`
@@ -44,6 +46,8 @@ type commands struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first interruption ends what is being done in good order, a second one at once.
+	context.AfterFunc(ctx, stop)
 	p := &program{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, began: time.Now(),
 		liveOut: isTerminal(os.Stdout), liveErr: isTerminal(os.Stderr),

@@ -29,7 +29,7 @@ func flamingo(t *testing.T, in []byte, args ...string) (status int, out, errs st
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	p := &program{in: bytes.NewReader(in), out: &stdout, err: &stderr, began: time.Now()}
-	if args[0] == "caption" && !slices.Contains(args, "--device") {
+	if slices.Contains([]string{"caption", "ask", "classify"}, args[0]) && !slices.Contains(args, "--device") {
 		args = append(slices.Clone(args), "--device", "cpu")
 	}
 	status = p.run(t.Context(), args)
@@ -70,14 +70,17 @@ func tinyConfig(t *testing.T) (model.Config, []byte) {
 	return c, words
 }
 
-// tinyModel converts the checkpoint.
-func tinyModel(t *testing.T) (dir string) {
+// tinyModel converts the checkpoint, with other prompts if such are given.
+func tinyModel(t *testing.T, prompts ...map[string]string) (dir string) {
 	t.Helper()
 	from, err := convert.OpenNative(checkpointOf(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer from.Close()
+	for _, p := range prompts {
+		from.Config.Prompts = p
+	}
 	dir = filepath.Join(t.TempDir(), "tiny")
 	_, err = from.Write(context.Background(), convert.Options{
 		Out: dir, Name: "tiny", DType: tensor.Q8, Licences: []loader.Licence{{Component: "weights", SPDX: "CC0-1.0"}},
