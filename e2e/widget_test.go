@@ -2,7 +2,11 @@
 
 package e2e
 
-import "testing"
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+)
 
 // TestWidget puts the element on a page of its own: it does nothing before it is asked, captions a
 // picture when clicked, and writes alternative text where there is none.
@@ -32,6 +36,56 @@ func TestWidget(t *testing.T) {
 		if got[i] != want[i] {
 			t.Errorf("caption, alt, source and events are %q, want %q", got, want)
 			break
+		}
+	}
+}
+
+// TestWidgetModes lets the element ask, classify and begin with words: it says what the API says.
+func TestWidgetModes(t *testing.T) {
+	promptModels(t)
+	_, _, page := openPage(t, "embed.html?quiet")
+	openAPI(t, page, "nano-asks")
+	picture := "./models/pictures/" + filepath.Base(expected(t)[0].File)
+	type row struct{ State, Told, Shown, Alt, Button string }
+	for _, c := range []struct{ name, attributes, script, button, want string }{
+		{"nothing", "", "", "Describe this picture", "model.caption(pictures[0])"},
+		{"words", `prompt=" a tiny"`, "", "Describe this picture", "model.caption(pictures[0], { prompt: ' a tiny' })"},
+		{"a question", `mode="ask" question="what colour?"`, "", "what colour?", "model.ask(pictures[0], 'what colour?')"},
+		{"labels", `mode="classify" labels=" a small red star,a blue ring ,"`, "", "Classify this picture",
+			"model.classify(pictures[0], ['a small red star', 'a blue ring'])"},
+		{"properties", `mode="classify"`, "Object.assign(element, { mode: 'ask', question: 'what shape?', labels: null, noWorker: false })",
+			"what shape?", "model.ask(pictures[0], 'what shape?')"},
+		{"no question", `mode="ask"`, "", "Describe this picture", "model.ask(pictures[0], '')"},
+		{"no labels", `mode="classify"`, "", "Classify this picture", "model.classify(pictures[0], [])"},
+		{"an unknown mode", `mode="guess"`, "", "Describe this picture",
+			`Promise.reject({ code: 'invalid-option', message: 'flamingo-caption: mode is "guess", want caption, ask or classify', hint: 'Correct the attribute "mode".' })`},
+		{"no element", `for="nobody"`, "element.src = null", "Describe this picture",
+			`Promise.reject({ code: 'invalid-option', message: 'flamingo-caption: no element has the id "nobody"', hint: 'Set src, or set for to the id of an <img> or <video>.' })`},
+	} {
+		got := eval[row](page, fmt.Sprintf(`(async () => {
+			document.body.innerHTML = %q
+			const element = document.querySelector('flamingo-caption')
+			%s
+			const part = (name) => element.shadowRoot.querySelector('[part=' + name + ']')
+			const Button = part('button').textContent
+			const ended = new Promise((end) => { for (const name of ['caption', 'error']) element.addEventListener('flamingo-' + name, end) })
+			element.start()
+			const { labels, text, error } = (await ended).detail
+			return {
+				State: element.state, Told: error ? error.code + ': ' + error.message : JSON.stringify([text, labels]),
+				Shown: part(error ? 'error' : 'result').textContent, Alt: part('picture').alt, Button,
+			}
+		})()`, `<flamingo-caption model="./models/nano-asks/" src="`+picture+`" `+c.attributes+`></flamingo-caption>`, c.script))
+		want := eval[row](page, fmt.Sprintf(`outcome(%s).then((said) => {
+			if (said.error) return { State: 'error', Told: said.error, Shown: said.error.slice(said.error.indexOf(' ') + 1) + '. ' + said.hint, Alt: '' }
+			const labels = Array.isArray(said) ? said : undefined
+			const Alt = labels ? labels[0].label : said.text
+			const Shown = labels ? labels.map((l) => l.label + ' ' + Math.round(100 * l.probability) + ' %%').join(', ') : said.text
+			return { State: 'done', Told: JSON.stringify([Alt, labels]), Shown, Alt }
+		})`, c.want))
+		want.Button = c.button
+		if got != want {
+			t.Errorf("%s:\n got %q\nwant %q", c.name, got, want)
 		}
 	}
 }

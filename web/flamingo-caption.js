@@ -1,13 +1,10 @@
-// <flamingo-caption>: a picture's caption as an element, on the public API only.
+// <flamingo-caption>: what a picture or video shows as an element, on the public API only. Attributes, properties and
+// events are documented in flamingo.d.ts.
 //
 //   <flamingo-caption src="cat.jpg"></flamingo-caption>
 //   <img id="photo" src="cat.jpg"> <flamingo-caption for="photo" fill-alt></flamingo-caption>
+//   <flamingo-caption src="cat.jpg" mode="classify" labels="a cat, a dog"></flamingo-caption>
 //
-// Attributes  src | for="id of an <img>, <canvas> or <video>", model, loading="interaction | lazy | eager" (default
-//             interaction: nothing is downloaded before a click), device, no-worker, fill-alt
-// Properties  caption (the text so far), state; methods start(), stop()
-// Events      flamingo-progress, flamingo-ready {info}, flamingo-token {text, id}, flamingo-caption {text, stats},
-//             flamingo-error {error}: all bubble and cross shadow roots, the payload is in detail
 // Slots       poster, progress, result, error     Parts  picture, button, progress, bar, result, stop, error
 // States      idle, loading, running, done, error: as :state(name) and in the attribute "state"
 import { FlamingoError, load } from './flamingo.js';
@@ -17,7 +14,7 @@ const styles = new CSSStyleSheet();
 styles.replaceSync(`
   :host { display: block; font: 1rem/1.5 system-ui, sans-serif; --flamingo-accent: light-dark(#b3274a, #ff9dac); }
   :host([hidden]), [hidden] { display: none !important; }
-  img { display: block; max-width: 100%; height: auto; border-radius: .75rem; margin-bottom: .6rem; }
+  img, video { display: block; max-width: 100%; height: auto; border-radius: .75rem; margin-bottom: .6rem; }
   button { min-height: 2.75rem; padding: .4rem 1.1rem; font: inherit; font-weight: 600; color: var(--flamingo-accent); background: none; border: 1.5px solid; border-radius: 99rem; cursor: pointer; }
   button:focus-visible { outline: 3px solid var(--flamingo-accent); outline-offset: 3px; }
   progress { width: 100%; max-width: 24rem; display: block; accent-color: var(--flamingo-accent); }
@@ -67,8 +64,24 @@ function slotted(name, ...fallback) {
   return { slot, write };
 }
 
+// What each mode begins, as a run or a promise of labels.
+const tasks = {
+  caption: (flamingo, { prompt }, media, signal) => flamingo.caption(media, { prompt: prompt || undefined, signal }),
+  ask: (flamingo, { question }, media, signal) => flamingo.ask(media, question, { signal }),
+  classify: (flamingo, { labels }, media, signal) =>
+    flamingo.classify(media, labels.split(',').map((label) => label.trim()).filter(Boolean), { signal }),
+};
+
+const refuse = (message, hint) => new FlamingoError('invalid-option', `flamingo-caption: ${message}`, { hint });
+const isVideo = (src) => /\.(mp4|m4v|mov|ogv|webm)([?#]|$)/i.test(src);
+
+// Properties and the attributes that they are, with what stands where there is none.
+const texts = { src: '', htmlFor: '', model: '', device: 'auto', loading: 'interaction', mode: 'caption', prompt: '', question: '', labels: '' };
+const flags = { noWorker: 'no-worker', fillAlt: 'fill-alt' };
+const attributeOf = (name) => flags[name] ?? (name === 'htmlFor' ? 'for' : name);
+
 export class FlamingoCaption extends HTMLElement {
-  static observedAttributes = ['src', 'for', 'model', 'device', 'no-worker'];
+  static observedAttributes = ['src', 'for', 'model', 'device', 'no-worker', 'mode', 'prompt', 'question', 'labels'];
 
   #internals = this.attachInternals();
   #state = 'idle';
@@ -78,7 +91,8 @@ export class FlamingoCaption extends HTMLElement {
   #restart;
 
   #picture = make('img', { part: 'picture', alt: '', hidden: true });
-  #button = make('button', { part: 'button', type: 'button' }, 'Describe this picture');
+  #video = make('video', { part: 'picture', controls: true, muted: true, playsInline: true, hidden: true });
+  #button = make('button', { part: 'button', type: 'button' });
   #stop = make('button', { part: 'stop', type: 'button', hidden: true }, 'Stop');
   #bar = make('progress', { part: 'bar', ariaLabel: 'Loading the model' });
   #figures = make('span');
@@ -95,7 +109,7 @@ export class FlamingoCaption extends HTMLElement {
     super();
     const root = this.attachShadow({ mode: 'open' });
     root.adoptedStyleSheets = [styles];
-    root.append(this.#picture, this.#poster.slot, this.#progress.slot, this.#stream, this.#spoken, this.#alert, this.#stop);
+    root.append(this.#picture, this.#video, this.#poster.slot, this.#progress.slot, this.#stream, this.#spoken, this.#alert, this.#stop);
     this.#poster.slot.addEventListener('click', () => this.start());
     this.#stop.addEventListener('click', () => this.stop());
     this.addEventListener('keydown', (event) => event.key === 'Escape' && this.stop());
@@ -111,6 +125,13 @@ export class FlamingoCaption extends HTMLElement {
   }
 
   connectedCallback() {
+    // What was set before this script came hides the accessors.
+    for (const name of Object.keys({ ...texts, ...flags })) {
+      if (!Object.hasOwn(this, name)) continue;
+      const value = this[name];
+      delete this[name];
+      this[name] = value;
+    }
     // An element that is only moved keeps its caption.
     if (this.#state !== 'done') this.#reset();
   }
@@ -132,10 +153,15 @@ export class FlamingoCaption extends HTMLElement {
     clearTimeout(this.#restart);
     this.#seen?.disconnect();
     this.#show('idle');
-    const src = this.getAttribute('src');
-    this.#picture.hidden = !src;
-    if (src) this.#picture.src = src;
-    const when = this.getAttribute('loading');
+    const { src, mode, question, loading: when } = this;
+    const filmed = src ? isVideo(src) : this.#named()?.localName === 'video';
+    for (const [view, wanted] of [[this.#picture, !filmed], [this.#video, filmed]]) {
+      view.hidden = !src || !wanted;
+      if (view.hidden) view.removeAttribute('src');
+      else view.src = src;
+    }
+    const what = filmed ? 'video' : 'picture';
+    this.#button.textContent = mode === 'ask' && question ? question : `${mode === 'classify' ? 'Classify' : 'Describe'} this ${what}`;
     if (when === 'eager') this.#restart = setTimeout(() => this.start());
     if (when === 'lazy') {
       this.#seen = new IntersectionObserver((entries) => {
@@ -154,8 +180,8 @@ export class FlamingoCaption extends HTMLElement {
     this.#show('idle');
   }
 
-  // start loads the model if need be and describes the picture; it resolves to the result, or to undefined when that
-  // was stopped or failed (flamingo-error has the reason).
+  // start loads the model if need be and does what the mode says; it resolves to what flamingo-caption tells, or to
+  // undefined when that was stopped or failed (flamingo-error has the reason).
   async start() {
     this.stop();
     const controller = new AbortController();
@@ -167,7 +193,15 @@ export class FlamingoCaption extends HTMLElement {
       if (this.#run !== mine) return undefined;
       this.#emit('ready', { info: flamingo.info });
       this.#show('running');
-      const run = flamingo.caption(target, { signal: controller.signal });
+      // Of a video that the model cannot take, the picture that is shown.
+      const media = target.localName === 'video' && !(flamingo.info.frames > 1) ? { image: target } : target;
+      const run = tasks[this.mode](flamingo, this, media, controller.signal);
+      if (this.mode === 'classify') {
+        const labels = await run;
+        if (this.#run !== mine) return undefined;
+        const shown = labels.map(({ label, probability }) => `${label} ${Math.round(100 * probability)} %`).join(', ');
+        return this.#finish(target, { text: labels[0].label, labels }, flamingo.info, shown);
+      }
       let text = '';
       for await (const piece of run) {
         if (this.#run !== mine) break;
@@ -175,9 +209,7 @@ export class FlamingoCaption extends HTMLElement {
         this.#result.write(text.trimStart());
         this.#emit('token', piece);
       }
-      const result = await run;
-      this.#finish(target, result, flamingo.info);
-      return result;
+      return this.#finish(target, await run, flamingo.info);
     } catch (error) {
       if (error.code === 'internal' || error.code === 'device-lost') this.#engine?.forget();
       if (this.#run === mine) {
@@ -191,19 +223,21 @@ export class FlamingoCaption extends HTMLElement {
     }
   }
 
+  #named() {
+    return this.htmlFor ? this.getRootNode().getElementById?.(this.htmlFor) : undefined;
+  }
+
   #target() {
-    const src = this.getAttribute('src');
-    if (src) return src;
-    const id = this.getAttribute('for');
-    const element = id && this.getRootNode().getElementById(id);
-    if (element) return element;
-    const message = id ? `flamingo-caption: no element has the id "${id}"` : 'flamingo-caption: there is no picture';
-    throw new FlamingoError('invalid-option', message, { hint: 'Set src, or set for to the id of an <img>.' });
+    const { src, htmlFor: id, mode } = this;
+    if (!Object.hasOwn(tasks, mode)) throw refuse(`mode is "${mode}", want caption, ask or classify`, 'Correct the attribute "mode".');
+    const target = src || this.#named();
+    if (target) return target;
+    throw refuse(id ? `no element has the id "${id}"` : 'there is no picture', 'Set src, or set for to the id of an <img> or <video>.');
   }
 
   async #load() {
-    const model = this.getAttribute('model') ?? new URL('./models/nano/', import.meta.url).href;
-    const options = { device: this.getAttribute('device') ?? 'auto', worker: !this.hasAttribute('no-worker') };
+    const model = this.model || new URL('./models/nano/', import.meta.url).href;
+    const options = { device: this.device, worker: !this.noWorker };
     this.#engine?.giveBack();
     const engine = (this.#engine = borrow(model, options));
     const listener = (progress) => {
@@ -219,19 +253,19 @@ export class FlamingoCaption extends HTMLElement {
     }
   }
 
-  #finish(target, result, info) {
-    const text = format.said(info, result).trim();
-    this.#result.write(text);
-    this.#spoken.textContent = text;
+  #finish(target, result, info, shown = format.said(info, result).trim()) {
+    this.#result.write(shown);
+    this.#spoken.textContent = shown;
     this.#show('done');
     // An author's own words are never replaced, a caption of ours may be. Token ids describe nothing.
-    const image = this.getAttribute('src') ? this.#picture : target;
+    const image = this.src ? this.#picture : target;
     const ours = image.dataset?.altSource === 'generated';
-    if (info.tokenizer && image.localName === 'img' && (image === this.#picture || (this.hasAttribute('fill-alt') && (!image.alt || ours)))) {
-      image.alt = text;
+    if (info.tokenizer && image.localName === 'img' && (image === this.#picture || (this.fillAlt && (!image.alt || ours)))) {
+      image.alt = result.text.trim();
       image.dataset.altSource = 'generated';
     }
     this.#emit('caption', result);
+    return result;
   }
 
   #show(state) {
@@ -259,6 +293,22 @@ export class FlamingoCaption extends HTMLElement {
   #emit(name, detail) {
     this.dispatchEvent(new CustomEvent(`flamingo-${name}`, { detail, bubbles: true, composed: true }));
   }
+}
+
+for (const name of Object.keys({ ...texts, ...flags })) {
+  const attribute = attributeOf(name);
+  Object.defineProperty(FlamingoCaption.prototype, name, {
+    configurable: true,
+    enumerable: true,
+    get() {
+      return name in flags ? this.hasAttribute(attribute) : this.getAttribute(attribute) || texts[name];
+    },
+    set(value) {
+      if (name in flags) this.toggleAttribute(attribute, Boolean(value));
+      else if (value == null) this.removeAttribute(attribute);
+      else this.setAttribute(attribute, value);
+    },
+  });
 }
 
 // Two copies of this script on one page must not be an error.

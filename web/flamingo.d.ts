@@ -559,3 +559,65 @@ export class FlamingoError extends Error {
   readonly code: ErrorCode;
   readonly hint: string;
 }
+
+/**
+ * `<flamingo-caption>`, which `flamingo-caption.js` defines: what a picture or video shows, as an element. Properties are
+ * the attributes of the same name, of `for`, `no-worker` and `fill-alt` in other letters. Elements with the same `model`,
+ * `device` and `no-worker` share one engine. An attribute that changes makes the element idle again.
+ *
+ * ```js
+ * import './flamingo-caption.js';
+ * const element = document.createElement('flamingo-caption');
+ * Object.assign(element, { src: './cat.jpg', mode: 'classify', labels: 'a cat, a dog', loading: 'eager' });
+ * element.addEventListener('flamingo-caption', ({ detail }) => output.append(detail.text));
+ * output.append(element);
+ * ```
+ */
+export interface FlamingoCaptionElement extends HTMLElement {
+  /** Address of a picture, or of a video (`.mp4`, `.m4v`, `.mov`, `.ogv`, `.webm`); the element shows it. */
+  src: string;
+  /** `for`: the id of an `<img>`, `<canvas>` or `<video>` to read instead. */
+  htmlFor: string;
+  /** As for {@link load} (default: the built-in model). */
+  model: string;
+  /** As for {@link load} (default `"auto"`). */
+  device: string;
+  /** `no-worker`: run on the page itself. */
+  noWorker: boolean;
+  /** When to start: at a click (default `"interaction"`: nothing is downloaded before), when it is in view, or at once. */
+  loading: string;
+  /** `"caption"` (default), `"ask"` or `"classify"`; another one is an error, which the element shows. */
+  mode: string;
+  /** Words that a caption begins with. */
+  prompt: string;
+  /** What `mode="ask"` asks; its button shows it. */
+  question: string;
+  /** What `mode="classify"` chooses among, separated by commas. */
+  labels: string;
+  /** `fill-alt`: give the caption to an `<img>` that has no alternative text of its author's. */
+  fillAlt: boolean;
+  /** The text so far. */
+  readonly caption: string;
+  /** Also as attribute `state`, and as `:state(name)` in CSS. */
+  readonly state: 'idle' | 'loading' | 'running' | 'done' | 'error';
+  /** Begins, or begins again. `undefined` where that was stopped or failed. */
+  start(): Promise<Captioning | undefined>;
+  stop(): void;
+}
+
+/** What the element found out: with `mode="classify"` all labels, whose first is the text, else a {@link Result}. */
+export type Captioning = Result | { text: string; labels: Label[] };
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'flamingo-caption': FlamingoCaptionElement;
+  }
+  /** All of them bubble and cross shadow roots. */
+  interface HTMLElementEventMap {
+    'flamingo-progress': CustomEvent<Progress>;
+    'flamingo-ready': CustomEvent<{ info: Readonly<Info> }>;
+    'flamingo-token': CustomEvent<Piece>;
+    'flamingo-caption': CustomEvent<Captioning>;
+    'flamingo-error': CustomEvent<{ error: FlamingoError }>;
+  }
+}

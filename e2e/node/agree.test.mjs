@@ -62,6 +62,16 @@ for (const symbol of classes) {
   });
 }
 
+test('<flamingo-caption>: what it has is declared, and the reverse', async () => {
+  let made;
+  globalThis.HTMLElement = class {};
+  globalThis.CSSStyleSheet = class { replaceSync() {} };
+  globalThis.customElements = { get() {}, define: (name, element) => (made = element) };
+  await import('../../web/flamingo-caption.js');
+  const has = madeOf(made).filter((name) => !name.endsWith('Callback'));
+  assert.deepEqual(membersOf(declared.find(({ name }) => name === 'FlamingoCaptionElement')).sort(), has.sort());
+});
+
 test('every option is declared, and every declared option is taken', () => {
   const taken = Object.entries(schemas).map(([call, schema]) => ({ call, keys: Object.keys(schema).sort() }));
   const byCall = (a, b) => (a.call < b.call ? -1 : 1);

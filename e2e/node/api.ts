@@ -3,7 +3,8 @@
 import {
   clearCache, Flamingo, FlamingoError, isCached, load, probe, Run, Session,
   type Adapter, type Answer, type AskOptions, type CacheReport, type Captioned, type CaptionOptions,
-  type CaptionsOptions, type DeviceReport, type EngineOptions, type ErrorCode, type GenerateOptions, type Hypothesis, type ImagePart, type Info, type Label,
+  type Captioning, type CaptionsOptions, type DeviceReport, type EngineOptions, type ErrorCode,
+  type FlamingoCaptionElement, type GenerateOptions, type Hypothesis, type ImagePart, type Info, type Label,
   type LoadOptions, type Media, type ModelOptions, type Part, type Picture, type Piece, type Progress, type Result,
   type Score, type ScoreOptions, type Shot, type VideoPart,
 } from '../../web/flamingo.js';
@@ -192,4 +193,25 @@ async function ending(flamingo: Flamingo) {
   // @ts-expect-error codes do not change
   error.code = 'cors';
   await flamingo.dispose();
+}
+
+async function showing() {
+  const element: FlamingoCaptionElement = document.createElement('flamingo-caption');
+  const settings = { src: './cat.jpg', htmlFor: 'photo', model: './models/nano/', device: 'cpu', loading: 'lazy', mode: 'ask',
+    prompt: 'a picture of', question: 'What is this?', labels: 'a cat, a dog', noWorker: true, fillAlt: true };
+  Object.assign(element, settings);
+  is<Partial<FlamingoCaptionElement>>(settings);
+  element.addEventListener('flamingo-progress', ({ detail }) => is<Progress>(detail));
+  element.addEventListener('flamingo-ready', ({ detail }) => is<Readonly<Info>>(detail.info));
+  element.addEventListener('flamingo-token', ({ detail }) => is<Piece>(detail));
+  element.addEventListener('flamingo-caption', ({ detail }) => is<string | Label[]>('labels' in detail ? detail.labels : detail.text));
+  element.addEventListener('flamingo-error', ({ detail }) => is<FlamingoError>(detail.error));
+  is<'idle' | 'loading' | 'running' | 'done' | 'error'>(element.state);
+  const found: Captioning | undefined = await element.start();
+  is<string | undefined>(found?.text ?? element.caption);
+  element.stop();
+  // @ts-expect-error the caption is the model's
+  element.caption = 'a cat';
+  // @ts-expect-error labels are text, as in HTML
+  element.labels = ['a cat', 'a dog'];
 }
