@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"flamingo/gpu"
@@ -131,10 +130,10 @@ func (f fixture) compute(dev gpu.Device, want string, record func(p *gpu.Pass) g
 	}
 }
 
-// TestResamplerVariants compares every published resampler with a reference, for numbers of frames
-// that there are embeddings for and others.
+// TestResamplerVariants compares every published resampler with a reference, for as many frames as
+// there are embeddings and for others.
 func TestResamplerVariants(t *testing.T) {
-	for _, variant := range []string{"paper", "openflamingo", "mini"} {
+	for variant, counts := range map[string][]int{"paper": {1, 7, 8, 9, 30}, "openflamingo": {1, 2, 3}, "mini": {1, 2, 3, 4}} {
 		t.Run(variant, func(t *testing.T) {
 			dev := testDevice(t)
 			var c ResamplerConfig
@@ -144,18 +143,9 @@ func TestResamplerVariants(t *testing.T) {
 			if err := w.done(); err != nil {
 				t.Fatal(err)
 			}
-			cases := 0
-			for _, e := range f.want.Entries {
-				var frames int
-				if n, _ := fmt.Sscanf(e.Name, "frames.%d.x", &frames); n != 1 || !strings.HasSuffix(e.Name, ".x") {
-					continue
-				}
-				cases++
-				x := f.put(dev, f.read(f.want, e.Name))
+			for _, frames := range counts {
+				x := f.put(dev, f.read(f.want, fmt.Sprintf("frames.%d.x", frames)))
 				f.compute(dev, fmt.Sprintf("frames.%d.y", frames), func(p *gpu.Pass) gpu.Tensor { return r.Forward(p, x, frames) })
-			}
-			if cases < 3 {
-				t.Errorf("%d numbers of frames, want 3 or more", cases)
 			}
 		})
 	}

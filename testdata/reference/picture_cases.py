@@ -45,7 +45,7 @@ def feed_forward_tensors(draw, dim, hidden):
 RESAMPLERS = {
     "resampler-paper": ({"inputDim": 96, "dim": 64, "depth": 2, "heads": 2, "headDim": 24, "latents": 7,
                          "hidden": 128, "activation": "squared_relu", "frames": 8, "temporal": "interpolate"},
-                        5, (1, 3, 8, 15, 30)),
+                        5, (1, 7, 8, 9, 30)),
     "resampler-openflamingo": ({"inputDim": 64, "dim": 64, "depth": 2, "heads": 4, "headDim": 16, "latents": 6,
                                 "hidden": 160, "activation": "gelu", "frames": 0},
                                9, (1, 2, 3)),
