@@ -66,6 +66,7 @@ func (x Media) none() bool { return x.Frames == nil && x.Pixels == nil && x.Coun
 // checkMedia refuses media that the model cannot take, before anything runs.
 func (m *Flamingo) checkMedia(i int, x Media) error {
 	frames, r := x.Count, m.Config.Resampler
+	most := r.MaxFrames()
 	if x.Pixels != nil {
 		frames = len(x.Pixels)
 		size := m.Config.Preprocess.Size
@@ -80,16 +81,25 @@ func (m *Flamingo) checkMedia(i int, x Media) error {
 		return fmt.Errorf("%w: media %d has no frames, want a picture or a video of at least one", ErrOption, i+1)
 	case frames > 1 && r.Frames == 0:
 		return fmt.Errorf("%w: media %d is a video of %d frames, and this model has no temporal embeddings; give its frames as separate pictures", ErrOption, i+1, frames)
-	case frames > r.Frames && r.Frames > 0 && r.Temporal == TemporalFirst:
-		return fmt.Errorf("%w: media %d is a video of %d frames, this model takes at most %d; take fewer frames a second", ErrOption, i+1, frames, r.Frames)
-	case frames > MaxFrames:
-		return fmt.Errorf("%w: media %d is a video of %d frames, want at most %d; take fewer frames a second", ErrOption, i+1, frames, MaxFrames)
+	case frames > most:
+		return fmt.Errorf("%w: media %d is a video of %d frames, want at most %d; take fewer frames a second", ErrOption, i+1, frames, most)
 	}
 	return nil
 }
 
-// MaxFrames is the longest video, in frames.
+// MaxFrames is the longest video, in frames, that any model takes.
 const MaxFrames = 256
+
+// MaxFrames is the longest video, in frames, that the model takes: 1 is a picture.
+func (c ResamplerConfig) MaxFrames() int {
+	switch {
+	case c.Frames == 0:
+		return 1
+	case c.Temporal == TemporalFirst:
+		return min(c.Frames, MaxFrames)
+	}
+	return MaxFrames
+}
 
 // An encoder is the recorded way from pixels to visual tokens. It is recorded once and replayed for
 // every picture and frame of every session.
