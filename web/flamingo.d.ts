@@ -120,27 +120,49 @@ export interface ImagePart {
 }
 
 /**
- * A video, as frames that were taken already; models are trained with about one a second. Frames are read one by one as
- * the engine wants them, and perhaps again later: leave them open and unchanged while a run or a session has them.
- * At most 256, and no more than the model takes: one without temporal embeddings takes one frame.
+ * A video: a file, an address, a `<video>` element, a live stream, or frames that were taken already. Files and addresses
+ * are never read whole: a `<video>` of the package's own, which nobody sees or hears, seeks from frame to frame, and no
+ * more than two decoded frames are held, however long the video is. What an element plays is read from its source, and the
+ * element left alone; one that shows a MediaSource must play, and is sampled as it does. Tracks of a stream are never
+ * stopped.
  *
  * ```js
- * const frames = [];
- * for (let second = 0; second < video.duration; second++) {
- *   video.currentTime = second;
- *   await new Promise((seeked) => video.addEventListener('seeked', seeked, { once: true }));
- *   frames.push(await createImageBitmap(video));
- * }
- * console.log((await flamingo.caption({ video: frames, fps: 1 })).text);
+ * console.log((await flamingo.caption(file)).text); // a File that is a video
+ * console.log((await flamingo.caption({ video: './walk.webm', fps: 2, start: 10, end: 20 })).text);
+ * const camera = await navigator.mediaDevices.getUserMedia({ video: true });
+ * console.log((await flamingo.caption({ video: camera, maxFrames: 4 })).text);
+ * for (const track of camera.getTracks()) track.stop();
  * ```
+ *
+ * Frames in a list are read one by one as the engine wants them, and perhaps again later: leave them open and unchanged
+ * while a run or a session has them. At most 256, and no more than the model takes. A stream that a session has added may
+ * be sampled again, too, when the model has forgotten it.
  */
 export interface VideoPart {
-  video: Picture[];
-  /** How many of the frames make a second. It is checked and changes nothing: frames that are there are used as they are. */
+  video: Blob | URL | string | HTMLVideoElement | MediaStream | Picture[];
+  /**
+   * Frames a second, above 0 (default 1). Each is taken in the middle of its part of the range: at 1 a second after 0.5 s,
+   * 1.5 s and so on; a part whose middle is behind the end has none, but the shortest video has one. Frames of a stream
+   * are taken at least so far apart. With a list it is checked and changes nothing.
+   */
   fps?: number;
+  /**
+   * 1 to 256 and to `info.maxFrames` (default 30, of a live stream 8, or what the model takes). A range that has more is
+   * sampled evenly, in so many equal parts. Not with a list.
+   */
+  maxFrames?: number;
+  /** Seconds from the beginning (default 0). Not with a stream or a list. */
+  start?: number;
+  /** Seconds from the beginning (default: the end). Not with a stream or a list. */
+  end?: number;
 }
 
-export type Media = Picture | ImagePart | VideoPart;
+/**
+ * By itself a file whose type or first bytes say so is a video, as is a URL whose answer has a type `video/...`, a
+ * `MediaStream`, and a `<video>` element; `{ image: element }` is the frame that an element shows. A model without temporal
+ * embeddings (`info.frames` is 1) takes no videos.
+ */
+export type Media = Picture | MediaStream | ImagePart | VideoPart;
 
 /** Words are words: `<image>` and other special tokens that are spelled in them are text. */
 export type Part = string | ImagePart | VideoPart;
@@ -360,6 +382,10 @@ export interface Info {
   prompts: Record<string, string>;
   /** The side, in pixels, of the square the model sees. */
   imageSize: number;
+  /** Frames of the videos that the model was trained with; 1 for a model without temporal embeddings. */
+  frames: number;
+  /** The most frames of a video that the model takes; 1 where it takes pictures alone. */
+  maxFrames: number;
   /** False for a model that takes and gives token ids only: its texts are empty. */
   tokenizer: boolean;
   /** The id of the token that stands for the picture in a prompt. */
@@ -410,7 +436,7 @@ export interface Result extends Answer {
   /** With `beams`: the `n` likeliest texts, best first; the result's own is the first. */
   best?: Hypothesis[];
   stats: {
-    /** Reading and decoding pictures, ms. */
+    /** Reading and decoding pictures, as far as the model waited for it, ms; for a live stream its time goes by in it. */
     imageMs: number;
     /** Vision encoder and resampler, ms; 0 with `beams`. */
     visionMs: number;
@@ -540,7 +566,7 @@ export class Session implements AsyncDisposable {
  * - `quota-exceeded` the browser's storage is full
  * - `unsupported-model` a model of a kind or version this build does not know
  * - `invalid-model` the manifest or a file contradicts itself
- * - `media-decode` not a picture this browser can decode; the message says why
+ * - `media-decode` not a picture or video this browser can decode, or a stream that ended; the message says why
  * - `invalid-option` an unknown or ill-typed option or argument, what the model cannot take, or a call after dispose
  * - `device-lost` the graphics device went away
  * - `out-of-memory` the device or the tab has no room

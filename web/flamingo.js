@@ -171,7 +171,7 @@ export class Flamingo {
 
   session(options) {
     this.#checkAlive('session');
-    return new Session((call, prepare) => this.#start(call, prepare), this.info.prompts?.ask, checkOptions('session', options));
+    return new Session((call, prepare) => this.#start(call, prepare), this.info, checkOptions('session', options));
   }
 
   // #start runs one call in its turn: those of one model run one after another, in the order asked, and pictures are read
@@ -196,13 +196,14 @@ export class Flamingo {
   }
 
   async #perform({ method = 'generate', request, media, finish = (result) => result }, turn, hooks) {
-    const sources = media.map((one) => (one instanceof Source ? one : new Source(one, hooks.signal)));
+    const sources = media.map((one) => (one instanceof Source ? one : new Source(one, hooks.signal, this.info)));
     const described = [];
     for (const source of sources) described.push(await until(source.describe(), hooks.signal));
     await until(turn, hooks.signal);
     const said = typeof request === 'function' ? request() : request;
-    const onFrame = ({ media: i, frame }) => sources[i].frame(frame);
-    const result = await this.#connection.engine[method](this.#handle, { ...said, media: described }, { ...hooks, onFrame });
+    const onFrame = ({ media: i, frame }) => sources[i].frame(frame, hooks.signal);
+    const running = this.#connection.engine[method](this.#handle, { ...said, media: described }, { ...hooks, onFrame });
+    const result = await running.finally(() => sources.forEach((source) => source.release()));
     const imageMs = sources.reduce((ms, source) => ms + source.takeMs(), 0);
     const timed = (one) => (one.stats ? { ...one, stats: { ...one.stats, imageMs } } : one);
     return finish(Array.isArray(result) ? result.map(timed) : timed(result));

@@ -8,7 +8,7 @@ const maxFileBytes = 256 * 2 ** 20;
 // Canvas area is limited (16 megapixels on older iPhones), so pixels are read in strips of at most this many.
 const stripPixels = 16 * 2 ** 20;
 
-const is = (value, name) => typeof globalThis[name] === 'function' && value instanceof globalThis[name];
+export const is = (value, name) => typeof globalThis[name] === 'function' && value instanceof globalThis[name];
 
 // openPicture gives {name, content, read}: what tells this picture from others, as words and bytes, and read(signal), which
 // gives {data: Uint8ClampedArray RGBA, width, height, fresh} and may be called again; fresh data may be transferred.
@@ -16,7 +16,7 @@ const is = (value, name) => typeof globalThis[name] === 'function' && value inst
 export async function openPicture(media, { signal, hold = true } = {}) {
   throwIfAborted(signal);
   if (is(media, 'Blob')) return openFile(media, signal);
-  if (typeof media === 'string' || media instanceof URL) return openFile(await fetchBlob(media, signal), signal);
+  if (typeof media === 'string' || media instanceof URL) return openFile(await fetchMedia(media, signal, (response) => response.blob()), signal);
   const { data, width, height } = await readShown(media);
   const held = hold ? { data, width, height } : undefined;
   return {
@@ -37,7 +37,7 @@ async function readShown(media) {
   }
   const got = media === null ? 'null' : media?.constructor?.name ?? typeof media;
   throw new FlamingoError('invalid-option', `media: it is ${got}, want a picture`, {
-    hint: 'Pass a File or Blob, a URL, an <img>, <canvas> or <video>, an ImageBitmap, ImageData or VideoFrame; a video as {video: [frames]}.',
+    hint: 'Pass a File or Blob, a URL, an <img>, <canvas> or <video>, an ImageBitmap, ImageData, VideoFrame or MediaStream; frames as {video: [frame, frame]}.',
   });
 }
 
@@ -115,37 +115,41 @@ async function readVideoElement(video) {
   return pixels(video, video.videoWidth, video.videoHeight);
 }
 
-const show = (element) => element.currentSrc?.slice(0, 100) || element.id || 'without src';
+export const show = (element) => element.currentSrc?.slice(0, 100) || element.id || 'without src';
 
-async function fetchBlob(address, signal) {
-  let url;
+export function urlOf(address) {
   try {
-    url = new URL(address, globalThis.document?.baseURI ?? globalThis.location?.href);
+    return new URL(address, globalThis.document?.baseURI ?? globalThis.location?.href);
   } catch {
-    throw new FlamingoError('invalid-option', `media: "${String(address).slice(0, 100)}" is not a URL`, { hint: 'Pass the URL of a picture.' });
+    throw new FlamingoError('invalid-option', `media: "${String(address).slice(0, 100)}" is not a URL`, { hint: 'Pass the URL of a picture or video.' });
   }
+}
+
+// fetchMedia gives what use makes of the response, which is a good one.
+export async function fetchMedia(address, signal, use, options) {
+  const url = urlOf(address);
   let response;
   try {
-    response = await fetch(url, { signal });
-    if (response.ok) return await response.blob();
+    response = await fetch(url, { ...options, signal });
+    if (response.ok) return await use(response);
   } catch (cause) {
     throwIfAborted(signal);
     const foreign = /^https?:$/.test(url.protocol) && url.origin !== globalThis.location?.origin;
     if (globalThis.navigator?.onLine === false) {
-      throw new FlamingoError('offline', `media: ${url.href.slice(0, 200)} cannot be fetched offline`, { hint: 'Use a picture from this device.', cause });
+      throw new FlamingoError('offline', `media: ${url.href.slice(0, 200)} cannot be fetched offline`, { hint: 'Use a file from this device.', cause });
     }
     if (foreign) {
-      throw new FlamingoError('cors', `media: the site ${url.host} does not let this page read its picture`, {
-        hint: 'Download the picture and choose the file instead.', cause,
+      throw new FlamingoError('cors', `media: the site ${url.host} does not let this page read it`, {
+        hint: 'Download it and choose the file instead.', cause,
       });
     }
     throw new FlamingoError('network', `media: ${url.href.slice(0, 200)} could not be fetched`, { hint: 'Check the address and the connection.', cause });
   }
-  throw new FlamingoError('network', `media: ${url.href.slice(0, 200)} answered ${response.status}, want 200`, { hint: 'Check the address of the picture.' });
+  throw new FlamingoError('network', `media: ${url.href.slice(0, 200)} answered ${response.status}, want 200`, { hint: 'Check the address.' });
 }
 
 // pixels draws source on white, strip by strip.
-function pixels(source, width, height) {
+export function pixels(source, width, height) {
   if (width === 0 || height === 0) throw mediaError('the picture is 0 pixels wide or high', 'It may be closed, detached or not loaded yet.');
   checkPixels(width, height);
   const rows = Math.max(1, Math.min(height, Math.floor(stripPixels / width)));

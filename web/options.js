@@ -35,6 +35,14 @@ const scoring = { normalise: oneOf('mean', 'sum'), shots, signal: abortSignal };
 const { signal: _, ...lasting } = generation;
 const { beams: _b, lengthPenalty: _l, n: _n, ...writing } = generation;
 
+// How a video is sampled.
+export const samplingOf = {
+  fps: number((v) => v > 0, 'a number above 0'),
+  maxFrames: integer(1, 256),
+  start: number((v) => v >= 0, 'seconds from 0 up'),
+  end: number((v) => v > 0, 'seconds above 0'),
+};
+
 const engine = { worker: flag, wasmURL: address, workerURL: address };
 
 export const schemas = {

@@ -1,18 +1,19 @@
 // Requests: what a caller says of pictures, videos, examples and parts becomes what the engine takes. Everything that
 // can be wrong without looking at a pixel is refused here, before anything runs.
-import { refuse, show } from './options.js';
+import { is } from './media.js';
+import { refuse, show, samplingOf } from './options.js';
 
 const namesMedia = (value) =>
   typeof value === 'object' && value !== null && (Object.hasOwn(value, 'image') || Object.hasOwn(value, 'video'));
 
-const known = { image: ['image'], video: ['video', 'fps'] };
+const known = { image: ['image'], video: ['video', 'fps', 'maxFrames', 'start', 'end'] };
 
-// framesOf gives {frames, video} of {image} or {video, fps}, whose other keys are named by also.
-function framesOf(where, record, also = []) {
+// namedOf gives {image}, or {video} with how it is sampled, of a record whose other keys are named by also.
+function namedOf(where, record, also = []) {
   const kinds = ['image', 'video'].filter((kind) => record[kind] !== undefined);
   if (kinds.length !== 1) {
     throw refuse(`${where} has ${kinds.length ? 'an image and a video' : 'neither image nor video'}, want one of them`,
-      'Pass {image: file}, or {video: [frame, frame]}.');
+      'Pass {image: file}, or {video: file}.');
   }
   const allowed = [...known[kinds[0]], ...also];
   for (const [key, value] of Object.entries(record)) {
@@ -20,31 +21,41 @@ function framesOf(where, record, also = []) {
       throw refuse(`${where}: unknown key "${key}"; allowed: ${allowed.join(', ')}`, `Remove "${key}" or correct its spelling.`);
     }
   }
-  if (kinds[0] === 'image') return { frames: [record.image], video: false };
-  const { video, fps } = record;
-  if (!Array.isArray(video) || video.length === 0) {
-    throw refuse(`${where}: video is ${Array.isArray(video) ? 'without frames' : show(video)}, want a list of one or more frames`,
-      'Take the frames first, about one a second: [bitmap, bitmap].');
-  }
-  if (fps !== undefined && !(typeof fps === 'number' && Number.isFinite(fps) && fps > 0)) {
-    throw refuse(`${where}: fps is ${show(fps)}, want a number above 0`, 'Pass how many of the frames make a second, or leave it out.');
-  }
-  return { frames: video, video: true };
+  const { video, image, text, question, ...sampling } = record;
+  if (kinds[0] === 'image') return { image };
+  checkVideo(where, video, sampling);
+  return { video, ...sampling };
 }
 
-// mediaOf gives {frames, video} of a picture, or of {image} or {video}. Whether it is a picture at all is found out when
-// it is read.
-const mediaOf = (where, value) =>
-  namesMedia(value) ? framesOf(where, value) : { frames: [value], video: false };
+function checkVideo(where, video, sampling) {
+  const frames = Array.isArray(video);
+  if (frames ? video.length === 0 : typeof video !== 'string' && !['Blob', 'URL', 'HTMLVideoElement', 'MediaStream'].some((name) => is(video, name))) {
+    throw refuse(`${where}: video is ${frames ? 'without frames' : show(video)}, want a File or Blob, a URL, a <video>, a MediaStream or a list of frames`,
+      'Pass {video: file}, or one or more frames: {video: [bitmap, bitmap]}.');
+  }
+  for (const [key, [test, want]] of Object.entries(samplingOf)) {
+    const value = sampling[key];
+    if (value === undefined) continue;
+    if (!test(value)) throw refuse(`${where}: ${key} is ${show(value)}, want ${want}`, `Pass ${want}, or leave it out.`);
+    // What is given is used as it is; how many of the frames make a second changes nothing then.
+    if (key !== 'fps' && frames) throw refuse(`${where}: "${key}" with a list of frames`, 'Leave it out, and pass the frames that are wanted.');
+  }
+  if (sampling.start >= sampling.end) {
+    throw refuse(`${where}: start is ${sampling.start} and end ${sampling.end}`, 'Pass an "end" that is later than "start".');
+  }
+}
 
-// partsOf gives parts, checked: strings, and {frames, video}.
+// mediaOf gives what namedOf gives, or {media} of what may be either. What it is turns out when it is read.
+const mediaOf = (where, value) => (namesMedia(value) ? namedOf(where, value) : { media: value });
+
+// partsOf gives parts, checked: strings, and what namedOf gives.
 export function partsOf(call, parts) {
   if (!Array.isArray(parts)) throw refuse(`${call}: parts are ${show(parts)}, want a list`, "Pass ['Words', {image: file}, 'more words'].");
   if (parts.length === 0) throw refuse(`${call}: there are no parts`, "Pass ['Words', {image: file}, 'more words'].");
   return parts.map((part, i) => {
     const where = `${call}: part ${i + 1}`;
     if (typeof part === 'string') return part;
-    if (namesMedia(part)) return framesOf(where, part);
+    if (namesMedia(part)) return namedOf(where, part);
     throw refuse(`${where} is ${show(part)}, want a string, {image} or {video}`, 'Wrap a picture: {image: file}.');
   });
 }
@@ -73,11 +84,11 @@ export function taskRequest(call, task, value, question, options) {
 // batchRequest is {request, media} for a task about each of many pictures or videos.
 export function batchRequest(call, task, values, question, { shots = [], ...options }) {
   const media = [];
-  const see = (frames) => media.push(frames) - 1;
+  const see = (one) => media.push(one) - 1;
   const asks = question !== undefined;
   const examples = shots.map((shot, i) => {
     const where = `${call}: shot ${i + 1}`;
-    const at = see(framesOf(where, shot, asks ? ['text', 'question'] : ['text']));
+    const at = see(namedOf(where, shot, asks ? ['text', 'question'] : ['text']));
     return { media: at, text: textOf(where, 'text', shot.text), ...(asks && { question: textOf(where, 'question', shot.question) }) };
   });
   const queries = values.map((value) => see(mediaOf(`${call}: media`, value)));

@@ -7,23 +7,23 @@ import { Source } from './source.js';
 
 export class Session {
   #start;
-  #template;
+  #info;
   #defaults;
   #entries; // {text}, {source}, or {answer: {ids, ended}}, whose answer is filled in by its run; dropped: true was undone
   #runs = new Set();
   #disposed;
 
-  // start is a Flamingo's; template is the model's for questions.
-  constructor(start, template, defaults, entries = []) {
+  // start is a Flamingo's, info too.
+  constructor(start, info, defaults, entries = []) {
     this.#start = start;
-    this.#template = template;
+    this.#info = info;
     this.#defaults = checkGeneration('session', defaults);
     this.#entries = entries;
   }
 
   async add(...parts) {
     this.#checkAlive('session.add');
-    const added = partsOf('session.add', parts).map((part) => (typeof part === 'string' ? { text: part } : { source: new Source(part) }));
+    const added = partsOf('session.add', parts).map((part) => (typeof part === 'string' ? { text: part } : { source: new Source(part, undefined, this.#info) }));
     this.#entries.push(...added);
     try {
       for (const { source } of added) await source?.describe();
@@ -38,11 +38,12 @@ export class Session {
       if (typeof question !== 'string' || question.trim() === '') {
         throw refuse('session.ask: there is no question', "Pass a string, such as 'What is this?'.");
       }
-      if (!this.#template) {
+      const template = this.#info.prompts?.ask;
+      if (!template) {
         throw refuse('session.ask: this model has no prompt template for questions', "Spell it yourself: add('Question: what is this? Answer:'), then continue().");
       }
       // The picture stands in the conversation already.
-      return [{ text: this.#template.replaceAll('<image>', '').split('{question}').join(question) }];
+      return [{ text: template.replaceAll('<image>', '').split('{question}').join(question) }];
     });
   }
 
@@ -85,7 +86,7 @@ export class Session {
 
   fork() {
     this.#checkAlive('session.fork');
-    return new Session(this.#start, this.#template, this.#defaults, [...this.#entries]);
+    return new Session(this.#start, this.#info, this.#defaults, [...this.#entries]);
   }
 
   reset() {

@@ -197,6 +197,22 @@ function svg(text) {
 
 const isSVG = /^\uFEFF?\s*(?:<\?xml[^>]*>\s*|<!--[^]*?-->\s*|<!DOCTYPE\s+svg[^[>]*(?:\[[^\]]*\]\s*)?>\s*)*<svg[\s>]/i;
 
+// Containers of sound and pictures that move, by how they begin.
+const containers = [
+  [(b) => ascii(b, 4, 12) === 'ftypqt  ', 'QuickTime'],
+  [(b) => ascii(b, 4, 8) === 'ftyp' && !/^(hei[cxms]|hev[cx]|mif1|msf1|avi[fs])/.test(ascii(b, 8, 12)), 'MP4'],
+  [(b) => ascii(b, 0, 4) === '\x1aE\xdf\xa3', 'WebM or Matroska'],
+  [(b) => ascii(b, 0, 4) === 'OggS', 'Ogg'],
+  [(b) => ascii(b, 0, 4) === 'RIFF' && ascii(b, 8, 12) === 'AVI ', 'AVI'],
+  [(b) => ascii(b, 0, 4) === '\0\0\x01\xba', 'MPEG'],
+  [(b) => ascii(b, 0, 4) === 'FLV\x01', 'FLV'],
+];
+
+// containerOf names the container that a file's first 12 bytes tell of; undefined is any other file.
+export function containerOf(bytes) {
+  return containers.find(([test]) => test(bytes))?.[1];
+}
+
 // What people drop most often that is not a picture a browser decodes, so that the error can say so.
 const others = [
   [(b) => ascii(b, 4, 8) === 'ftyp' && /^(hei[cxms]|hev[cx]|mif1|msf1)/.test(ascii(b, 8, 12)), 'a HEIC picture, which most browsers cannot decode'],
@@ -206,7 +222,7 @@ const others = [
   [(b) => ascii(b, 0, 4) === '\0\0\x01\0', 'an icon file'],
   [(b) => ascii(b, 0, 4) === '%PDF', 'a PDF document'],
   [(b) => ascii(b, 0, 4) === 'PK\x03\x04', 'a ZIP archive or an office document'],
-  [(b) => ascii(b, 4, 8) === 'ftyp' || b[0] === 0x1a && b[1] === 0x45, 'a video; pass a <video> element to caption its current frame,'],
+  [containerOf, 'a video: pass {video: file}'],
   [(b) => /^\s*<(!doctype html|html)/i.test(ascii(b, 0, 256)), 'a web page'],
 ];
 

@@ -57,14 +57,17 @@ async function loading(): Promise<Flamingo> {
 }
 
 async function media(flamingo: Flamingo, canvas: HTMLCanvasElement, off: OffscreenCanvas, image: HTMLImageElement,
-  video: HTMLVideoElement, bitmap: ImageBitmap, pixels: ImageData, frame: VideoFrame) {
+  video: HTMLVideoElement, bitmap: ImageBitmap, pixels: ImageData, frame: VideoFrame, camera: MediaStream) {
   const pictures: Picture[] = [file, new Blob(), bitmap, pixels, image, canvas, off, video, frame, './cat.jpg', new URL('https://site.test/cat.jpg')];
   const part: ImagePart = { image: file };
   const clip: VideoPart = { video: [bitmap, canvas], fps: 1 };
-  const all: Media[] = [...pictures, part, clip];
+  const clips: VideoPart[] = [clip, { video: file, start: 1, end: 2.5, maxFrames: 8 }, { video: './walk.webm' }, { video }, { video: camera, fps: 2 }];
+  const all: Media[] = [...pictures, camera, part, ...clips];
   for (const one of all) await flamingo.caption(one);
   // @ts-expect-error bytes alone are no picture: wrap them in a Blob
   flamingo.caption(new Uint8Array(4));
+  // @ts-expect-error a stream has no one picture
+  is<ImagePart>({ image: camera });
   // @ts-expect-error a part has one medium
   is<Part>({ img: file });
 }
@@ -174,7 +177,7 @@ async function talking(flamingo: Flamingo) {
 async function ending(flamingo: Flamingo) {
   const info: Info = flamingo.info;
   is<string>(info.name + info.revision + info.url + info.adapter + info.dtype + info.features.join() + info.notices.join());
-  is<number>(info.bytes + info.parameters + info.imageSize + info.imageToken);
+  is<number>(info.bytes + info.parameters + info.imageSize + info.imageToken + info.frames + info.maxFrames);
   is<boolean>(info.worker && info.fallback && info.tokenizer && info.cached);
   is<'webgpu' | 'cpu'>(info.device);
   is<string | undefined>(info.licences.map(({ component, spdx, url }) => component + spdx + url)[0] ?? info.prompts.ask);
