@@ -133,7 +133,7 @@ func TestSnippets(t *testing.T) {
 	}
 	dir := site(t, files)
 	server := startServer(t, dir, "-models", models(t))
-	page := startBrowser(t).Open(server.URL + "/embed.html")
+	page := startBrowser(t, "use-fake-device-for-media-stream", "use-fake-ui-for-media-stream").Open(server.URL + "/embed.html")
 	if err := os.WriteFile(filepath.Join(dir, "web", "walk.webm"), record(page), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 // Requests: what a caller says of pictures, videos, examples and parts becomes what the engine takes. Everything that
 // can be wrong without looking at a pixel is refused here, before anything runs.
 import { is } from './media.js';
-import { refuse, show, samplingOf } from './options.js';
+import { refuse, samplingOf, show } from './options.js';
 
 const namesMedia = (value) =>
   typeof value === 'object' && value !== null && (Object.hasOwn(value, 'image') || Object.hasOwn(value, 'video'));
