@@ -49,6 +49,11 @@ func TestFewShot(t *testing.T) {
 		t.Errorf("%d log-probabilities %v of %d tokens", len(got.LogProbs), got.LogProbs, len(got.IDs))
 	}
 
+	got = eval[spoken](page, `outcome(model.caption(pictures[1], { shots: [{ text: 'a red ring' }, { image: pictures[0], text: 'a star' }], maxTokens: 12 }))`)
+	got.sameAs(t, "an example of words", cpu.write(cpu.promptOf(pictures[1], model.CaptionOptions{
+		Shots: []model.Shot{{Text: "a red ring"}, {Media: pictures[0], Text: "a star"}},
+	}), model.Options{MaxTokens: 12}))
+
 	video := model.Video(images[3], images[4])
 	got = eval[spoken](page, `Promise.all([pictures[3], pictures[4]].map((file) => createImageBitmap(file))).then((video) => outcome(model.caption({ video, fps: 1 })))`)
 	got.sameAs(t, "a video", cpu.write(cpu.promptOf(video, model.CaptionOptions{}), model.Options{}))

@@ -167,8 +167,11 @@ export type Media = Picture | MediaStream | ImagePart | VideoPart;
 /** Words are words: `<image>` and other special tokens that are spelled in them are text. */
 export type Part = string | ImagePart | VideoPart;
 
-/** An example: a picture or video, and what is to be said of it. `question` is for `ask` alone, and needed there. */
-export type Shot = (ImagePart | VideoPart) & { text: string; question?: string };
+/**
+ * An example: a picture or video, and what is to be said of it. `question` is for `ask` alone, and needed there. Without a
+ * picture it is words that show the form of an answer; two of these help a model that gets no other examples.
+ */
+export type Shot = (ImagePart | VideoPart | { image?: never; video?: never }) & { text: string; question?: string };
 
 /** How a text is written. Keys that are not here are errors. */
 export interface GenerateOptions {

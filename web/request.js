@@ -8,6 +8,14 @@ const namesMedia = (value) =>
 
 const known = { image: ['image'], video: ['video', 'fps', 'maxFrames', 'start', 'end'] };
 
+function checkKeys(where, record, allowed) {
+  for (const [key, value] of Object.entries(record)) {
+    if (value !== undefined && !allowed.includes(key)) {
+      throw refuse(`${where}: unknown key "${key}"; allowed: ${allowed.join(', ')}`, `Remove "${key}" or correct its spelling.`);
+    }
+  }
+}
+
 // namedOf gives {image}, or {video} with how it is sampled, of a record whose other keys are named by also.
 function namedOf(where, record, also = []) {
   const kinds = ['image', 'video'].filter((kind) => record[kind] !== undefined);
@@ -16,11 +24,7 @@ function namedOf(where, record, also = []) {
       'Pass {image: file}, or {video: file}.');
   }
   const allowed = [...known[kinds[0]], ...also];
-  for (const [key, value] of Object.entries(record)) {
-    if (value !== undefined && !allowed.includes(key)) {
-      throw refuse(`${where}: unknown key "${key}"; allowed: ${allowed.join(', ')}`, `Remove "${key}" or correct its spelling.`);
-    }
-  }
+  checkKeys(where, record, allowed);
   const { video, image, text, question, ...sampling } = record;
   if (kinds[0] === 'image') return { image };
   checkVideo(where, video, sampling);
@@ -88,8 +92,10 @@ export function batchRequest(call, task, values, question, { shots = [], ...opti
   const asks = question !== undefined;
   const examples = shots.map((shot, i) => {
     const where = `${call}: shot ${i + 1}`;
-    const at = see(namedOf(where, shot, asks ? ['text', 'question'] : ['text']));
-    return { media: at, text: textOf(where, 'text', shot.text), ...(asks && { question: textOf(where, 'question', shot.question) }) };
+    const said = asks ? ['text', 'question'] : ['text'];
+    const alone = !namesMedia(shot) && shot.text !== undefined;
+    if (alone) checkKeys(where, shot, ['image', 'video', ...said]);
+    return { ...(!alone && { media: see(namedOf(where, shot, said)) }), text: textOf(where, 'text', shot.text), ...(asks && { question: textOf(where, 'question', shot.question) }) };
   });
   const queries = values.map((value) => see(mediaOf(`${call}: media`, value)));
   const request = { ...options, task, queries, shots: examples };

@@ -24,6 +24,15 @@ test('examples come before the question, each with its picture', async () => {
   assert.deepEqual(page.asked, ['0.0 1 of 8', '1.0 2 of 8', '1.1 3 of 8', '2.0 4 of 8']);
 });
 
+test('examples may be words alone', async () => {
+  const flamingo = await fresh({}, './asks');
+  await flamingo.caption(picture(4), { shots: [{ text: 'a cat' }, { text: 'a dog' }] });
+  assert.deepEqual([last().shots, last().query, last().media.length], [[{ text: 'a cat' }, { text: 'a dog' }], 0, 1]);
+  await refused(() => flamingo.caption(picture(), { shots: [{ image: undefined, text: 'a' }] }), 'shot 1 has neither image nor video');
+  await refused(() => flamingo.caption(picture(), { shots: [{ imgae: picture(), text: 'a' }] }), 'shot 1: unknown key "imgae"', 'image, video, text');
+  await refused(() => flamingo.ask(picture(), 'what?', { shots: [{ text: 'a' }] }), 'shot 1: question is undefined');
+});
+
 test('32 examples and more are no special case', async () => {
   const flamingo = await fresh();
   const shots = Array.from({ length: 40 }, (_, i) => ({ image: picture(i), text: `picture ${i}` }));
