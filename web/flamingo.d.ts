@@ -128,7 +128,7 @@ export interface ImagePart {
  *
  * ```js
  * console.log((await flamingo.caption(file)).text); // a File that is a video
- * console.log((await flamingo.caption({ video: './walk.webm', fps: 2, start: 10, end: 20 })).text);
+ * console.log((await flamingo.caption({ video: './walk.webm', fps: 2, start: 0.5, end: 1.5 })).text);
  * const camera = await navigator.mediaDevices.getUserMedia({ video: true });
  * console.log((await flamingo.caption({ video: camera, maxFrames: 4 })).text);
  * for (const track of camera.getTracks()) track.stop();
