@@ -45,7 +45,7 @@ test-web: build/wasmrun ## the same tests compiled to wasm, in headless Chromium
 	node --test web/test/*.test.mjs
 	FLAMINGO_DEVICE=webgpu $(JS) go test -exec $(WASMRUN) $(JS_PKGS) ./tools/wasmrun
 
-e2e: ## the built page in headless Chromium; after a change to web/ or wasm/
+e2e: e2e/node/node_modules ## the built page in headless Chromium; after a change to web/ or wasm/
 	go build -o build/serve . && go build -o build/flamingo ./cmd/flamingo
 	go test -count=1 -timeout 30m -tags e2e ./e2e
 
