@@ -32,30 +32,35 @@ const studio = `(async () => {
 		return canvas.getContext('2d').getImageData(0, 0, 160, 160)
 	}
 	globalThis.camera = (seconds = scenes) => {
-		const canvas = blank(), began = performance.now()
+		const canvas = blank()
+		let began = performance.now()
 		const draw = () => paint(canvas, Math.min(seconds - 1, Math.floor((performance.now() - began) / 1000)))
 		draw()
 		const timer = setInterval(draw, 40)
 		const stream = canvas.captureStream(25)
+		stream.restart = () => { began = performance.now() }
 		return { stream, stop: () => { clearInterval(timer); stream.getTracks().forEach((track) => track.stop()) } }
 	}
 	globalThis.sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 	globalThis.record = async (list, stream, ms = 1000 * scenes) => {
-		const recorders = list.map(({ mimeType, slice }) => {
-			const recorder = new MediaRecorder(stream, { mimeType, videoBitsPerSecond: 4e6 })
+		const recorders = list.map(({ mimeType, slice, keyEvery }) => {
+			const recorder = new MediaRecorder(stream, { mimeType, videoBitsPerSecond: 4e6, videoKeyFrameIntervalDuration: keyEvery })
 			const parts = []
 			recorder.ondataavailable = ({ data }) => parts.push(data)
 			const file = new Promise((resolve) => { recorder.onstop = () => resolve(new Blob(parts, { type: mimeType.split(';')[0] })) })
+			const started = new Promise((resolve) => { recorder.onstart = resolve })
 			recorder.start(slice)
-			return { recorder, file }
+			return { recorder, file, started }
 		})
+		await Promise.all(recorders.map(({ started }) => started))
+		stream.restart()
 		await sleep(ms)
 		for (const { recorder } of recorders) recorder.stop()
 		return Promise.all(recorders.map(({ file }) => file))
 	}
 	const mp4 = ['avc1.42E01E', 'vp9', 'av01'].map((codec) => 'video/mp4;codecs=' + codec).find((type) => MediaRecorder.isTypeSupported(type))
 	const { stream, stop } = camera()
-	globalThis.films = await record([{ mimeType: 'video/webm;codecs=vp8' }, { mimeType: mp4 }, { mimeType: 'video/webm;codecs=vp8', slice: 200 }], stream)
+	globalThis.films = await record([{ mimeType: 'video/webm;codecs=vp8' }, { mimeType: mp4 }, { mimeType: 'video/webm;codecs=vp8', slice: 200, keyEvery: 250 }], stream)
 	stop()
 	// What is left over after a call: players of ours, and addresses of files.
 	globalThis.players = new Set()
@@ -80,6 +85,23 @@ func openStudio(t *testing.T, name string) *Page {
 	return page
 }
 
+// stretch gives a recording as one of hours: its clusters, which have no size, begin 9000 times as late.
+const stretch = `async (film) => {
+	const bytes = new Uint8Array(await film.arrayBuffer())
+	const head = [0x1f, 0x43, 0xb6, 0x75, 1, 255, 255, 255, 255, 255, 255, 255, 0xe7]
+	const parts = []
+	let from = 0
+	for (let at = 0; at < bytes.length; at++) {
+		if (!head.every((byte, i) => bytes[at + i] === byte)) continue
+		const length = bytes[at + 13] & 15, time = bytes.slice(at + 14, at + 14 + length).reduce((sum, byte) => 256 * sum + byte, 0)
+		const later = new DataView(new ArrayBuffer(4))
+		later.setUint32(0, 9000 * time)
+		parts.push(bytes.slice(from, at + 13), new Uint8Array([0x84]), later)
+		from = at + 14 + length
+	}
+	return { film: new Blob([...parts, bytes.slice(from)], { type: film.type }), clusters: parts.length / 3 }
+}`
+
 func leavesNothing(t *testing.T, page *Page) {
 	t.Helper()
 	if left := eval[int](page, "left()"); left != 0 {
@@ -95,6 +117,7 @@ func TestVideo(t *testing.T) {
 	if want.Error != "" || len(want.IDs) == 0 {
 		t.Fatalf("pictures: %+v", want)
 	}
+	t.Logf("the scenes are %q", want.Text)
 	for i, kind := range []string{"WebM", "MP4", "WebM without a duration"} {
 		t.Run(kind, func(t *testing.T) {
 			film := fmt.Sprintf("films[%d]", i)
@@ -140,15 +163,26 @@ func TestVideo(t *testing.T) {
 		t.Errorf("an element: %q %s, its frame %q, the same as a picture %q, left at %s", got[0].Text, got[0].Error, got[1].Text, got[2].Text, got[3].Text)
 	}
 	for _, c := range []struct{ sampling, scenes string }{
-		{"fps: 2", "0, 0, 1, 1, 2, 2, 3, 3"}, {"maxFrames: 2", "0, 2"}, {"start: 1.1, end: 2.9", "1, 2"}, {"fps: 0.1", "2"}, {"start: 3.1, fps: 1", "3"},
+		{"fps: 2", "0, 0, 1, 1, 2, 2, 3, 3"}, {"maxFrames: 2, end: 3.8", "0, 2"}, {"start: 1.1, end: 2.9", "1, 2"}, {"fps: 0.1, end: 3", "1"}, {"start: 3.1, fps: 1", "3"},
 	} {
-		if c.scenes == "0, 2" {
-			c.sampling += ", end: 3.8" // in the middle of halves: 0.95 and 2.85
-		}
 		got := eval[[]spoken](page, fmt.Sprintf("Promise.all([outcome(model.caption({ video: films[0], %s })), outcome(model.caption({ video: [%s].map(still) }))])", c.sampling, c.scenes))
 		if got[0].Error != "" || !slices.Equal(got[0].IDs, got[1].IDs) {
 			t.Errorf("%s: %q %s, want %q", c.sampling, got[0].Text, got[0].Error, got[1].Text)
 		}
+	}
+	hours := eval[struct {
+		spoken
+		Clusters int
+		Times    []float64
+	}](page, `(async () => {
+		const { film, clusters } = await (`+stretch+`)(films[2])
+		const { openVideo, originOf } = await import('/video.js')
+		const opened = await openVideo(originOf(film), { maxFrames: 4 }), reader = opened.reader()
+		reader.close()
+		return { ...await outcome(model.caption({ video: film, maxFrames: 4 })), clusters, times: reader.times }
+	})()`)
+	if hours.Clusters < 8 || len(hours.Times) != 4 || hours.Times[3] < 6*3600 || !slices.Equal(hours.IDs, want.IDs) {
+		t.Errorf("hours, in %d clusters, at %v: %q %s, want %q", hours.Clusters, hours.Times, hours.Text, hours.Error, want.Text)
 	}
 	everywhere := eval[[]string](page, `(async () => {
 		const video = films[0]
@@ -161,9 +195,8 @@ func TestVideo(t *testing.T) {
 		for await (const { result } of model.captions([{ video, maxFrames: 4 }, still(1)], { maxTokens: 3 })) list.push(result.stats.encoded)
 		return list.map(String)
 	})()`)
-	t.Log(everywhere)
-	if len(everywhere) != 7 {
-		t.Errorf("score, classify, prompt, shots, session and captions: %q", everywhere)
+	if want := "2 2 1 2 1 1 1"; strings.Join(everywhere, " ") != want {
+		t.Errorf("scores, labels, and what prompt, shots, session and captions encoded: %q, want %s", everywhere, want)
 	}
 	leavesNothing(t, page)
 }
