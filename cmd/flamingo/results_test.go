@@ -95,10 +95,10 @@ func TestJSONLines(t *testing.T) {
 			t.Errorf("from %d bytes: the lines that were whole changed", keep)
 		}
 	}
-	// What cannot be read is told each time; what is new is added, under another name of the directory too.
+	// What cannot be read is told each time; what is new is added, whatever the others are called.
 	put(t, pics, "c.png", []byte("no picture"))
 	put(t, pics, "d.png", pictureOf(t, 3))
-	caption[len(caption)-1] = pics + "/./"
+	caption = append(caption, pics+"/./a.png")
 	for range 2 {
 		status, out, errs := flamingo(t, nil, caption...)
 		if got := files(); status != statusFailed || out != "" || !strings.Contains(errs, "c.png: media-decode") || !slices.Equal(got, []string{"a.png", "b.png", "d.png"}) {
@@ -186,23 +186,26 @@ func TestSidecars(t *testing.T) {
 // none opens pictures that nobody looks at.
 func none(string) (model.Media, int, error) { return model.Media{}, 0, nil }
 
-// TestInterruption wants the picture at hand to be told and no other to be begun.
+// TestInterruption wants the picture at hand to be told and no other to be begun; a single one is given up.
 func TestInterruption(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	var out bytes.Buffer
-	r := &round{pictures: &pictures{}, program: &program{out: &out, err: io.Discard}, group: 1}
-	answer := each(func(ctx context.Context, x taken) (result, error) {
-		stop()
-		return result{lines: []string{"seen"}}, ctx.Err()
-	})
-	err := r.run(ctx, []string{"a", "b", "c"}, none, answer)
-	if out.String() != "a\tseen\n" || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "behind 1 of 3 pictures") {
-		t.Errorf("%q, %v", out.String(), err)
-	}
-	// A single picture is given up at once.
-	out.Reset()
-	if err := r.run(ctx, []string{"a"}, none, answer); out.String() != "" || !errors.Is(err, context.Canceled) {
-		t.Errorf("%q, %v", out.String(), err)
+	for _, c := range []struct {
+		files     []string
+		out, part string
+	}{
+		{[]string{"a", "b", "c"}, "a\tseen\n", "behind 1 of 3 pictures"},
+		{[]string{"a"}, "", "a: context canceled"},
+	} {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var out bytes.Buffer
+		r := &round{pictures: &pictures{}, program: &program{out: &out, err: io.Discard}, group: 1}
+		err := r.run(ctx, c.files, none, each(func(ctx context.Context, x taken) (result, error) {
+			stop()
+			return result{lines: []string{"seen"}}, ctx.Err()
+		}))
+		if out.String() != c.out || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), c.part) {
+			t.Errorf("%q: %q, %v, want %q and an error that says %q", c.files, out.String(), err, c.out, c.part)
+		}
 	}
 }
 
