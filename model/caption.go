@@ -164,8 +164,8 @@ func (s *Session) named(p Prompt) Prompt {
 	p.Media = slices.Clone(p.Media)
 	for i := range p.Media {
 		if x := &p.Media[i]; x.Key == "" {
-			s.unnamed++
-			x.Key = fmt.Sprintf("#%d", s.unnamed)
+			s.m.unnamed++
+			x.Key = fmt.Sprintf("#%d", s.m.unnamed)
 		}
 	}
 	return p

@@ -101,3 +101,70 @@ func TestCaptionPrompts(t *testing.T) {
 		}
 	}
 }
+
+// TestEncodeOnce looks at pictures before it is asked about them: what the encoder made last is not
+// made again, and the words are those of a model that was only asked.
+func TestEncodeOnce(t *testing.T) {
+	words, err := os.ReadFile("../testdata/nano/tokenizer.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Parse(words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shade := func(v byte) Media {
+		return Picture(Image{Width: 8, Height: 8, Pixels: tensor.GoBytes(slices.Repeat([]byte{v, 255 - v, v / 2, 255}, 64))})
+	}
+	query, shots := shade(200), []Shot{{Media: shade(10), Text: "a"}, {Media: shade(90), Text: "b"}}
+	m := random(t, tok)
+	say := func() Caption {
+		c := m.NewCaptioner()
+		defer c.Close()
+		got, err := c.Caption(t.Context(), query, CaptionOptions{Shots: shots, Options: Options{MaxTokens: 3}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	look := func(x Media) []float32 {
+		if _, err := m.Encode(t.Context(), x); err != nil {
+			t.Fatal(err)
+		}
+		v, err := m.Embedding(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.F32()
+	}
+	want := say()
+	for _, c := range []struct {
+		name    string
+		look    []Media
+		encoded int // of the three, afterwards
+	}{
+		{"the query", []Media{shots[0].Media, query}, 2},
+		{"the query twice", []Media{query, query}, 2},
+		{"an example", []Media{query, shots[1].Media}, 2},
+		{"something else", []Media{query, shade(33)}, 3},
+		{"something without a name", []Media{query, {Count: 1, Frames: shade(33).Frames}}, 3},
+	} {
+		for _, x := range c.look {
+			look(x)
+		}
+		before := m.Encoded()
+		if got := say(); !slices.Equal(got.IDs, want.IDs) || m.Encoded()-before != c.encoded {
+			t.Errorf("%s was seen before: %v with %d encoded, want %v with %d", c.name, got.IDs, m.Encoded()-before, want.IDs, c.encoded)
+		}
+	}
+	if v := look(query); len(v) != m.Config.Vision.EmbeddingLen() || !slices.Equal(v, look(query)) || slices.Equal(v, look(shade(33))) {
+		t.Errorf("the embedding of a picture has %d numbers, want %d, the same each time, and others for another one", len(v), m.Config.Vision.EmbeddingLen())
+	}
+	broken := Media{Key: "broken", Count: 1, Frames: func(yield func(Image, error) bool) { yield(Image{}, ErrOption) }}
+	look(query)
+	for range 2 {
+		if _, err := m.Encode(t.Context(), broken); !errors.Is(err, ErrOption) {
+			t.Errorf("a picture that cannot be read: %v, want its error each time", err)
+		}
+	}
+}

@@ -14,6 +14,7 @@ type Flamingo struct {
 	tensors map[string]gpu.Tensor
 	parts
 	encoder *encoder
+	unnamed int // media without a key so far
 }
 
 // parts are the layers, in the order in which they are used.

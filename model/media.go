@@ -114,6 +114,7 @@ type encoder struct {
 	vision   *gpu.Plan
 	resample map[int]*gpu.Plan // by number of frames
 	frames   int               // of the last media
+	key      string            // of the last media, "" while they are on their way and where they have none
 	runs     int
 }
 
@@ -204,8 +205,15 @@ func (e *encoder) resampler(ctx context.Context, frames int) (*gpu.Plan, error) 
 	return plan, err
 }
 
-// encode turns media into visual tokens, which stay until the next call.
+// holds reports whether x is what was encoded last.
+func (e *encoder) holds(x Media) bool { return x.Key != "" && x.Key == e.key }
+
+// encode turns media into visual tokens, which stay until the next call with others.
 func (e *encoder) encode(ctx context.Context, x Media) error {
+	if e.holds(x) {
+		return nil
+	}
+	e.key = ""
 	e.runs++
 	count := max(x.Count, len(x.Pixels))
 	if err := e.reserve(ctx, count); err != nil {
@@ -253,7 +261,11 @@ func (e *encoder) encode(ctx context.Context, x Media) error {
 	if err != nil {
 		return err
 	}
-	return plan.Submit(1)
+	if err := plan.Submit(1); err != nil {
+		return err
+	}
+	e.key = x.Key
+	return nil
 }
 
 // drop frees what depends on the room.
@@ -277,7 +289,7 @@ func (e *encoder) close() {
 }
 
 // Encode computes the visual tokens [R, Dim] of a picture or video. They stay on the device until
-// the next call.
+// others are encoded; a prompt that comes before that does not encode the same media again.
 func (m *Flamingo) Encode(ctx context.Context, x Media) (gpu.Tensor, error) {
 	if err := m.checkMedia(0, x); err != nil {
 		return gpu.Tensor{}, err

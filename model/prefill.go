@@ -101,18 +101,28 @@ func (s *Session) show(ctx context.Context, media []Media) ([]int32, error) {
 			slots[i] = -1
 		}
 	}
-	for i, x := range media {
+	place := func(i int) error {
+		x := media[i]
 		if at := slices.Index(s.slots, x.Key); slots[i] < 0 && x.Key != "" && at >= 0 {
 			slots[i] = int32(at) // the same picture twice in one prompt
 		}
 		if slots[i] >= 0 {
-			continue
+			return nil
 		}
 		at := s.evict()
-		if err := s.fill(ctx, at, x); err != nil {
+		slots[i] = int32(at)
+		return s.fill(ctx, at, x)
+	}
+	// What the encoder still has is taken before others replace it.
+	if held := slices.IndexFunc(media, s.m.encoder.holds); held >= 0 {
+		if err := place(held); err != nil {
 			return nil, err
 		}
-		slots[i] = int32(at)
+	}
+	for i := range media {
+		if err := place(i); err != nil {
+			return nil, err
+		}
 	}
 	return slots, nil
 }

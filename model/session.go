@@ -32,7 +32,6 @@ type Session struct {
 	clock   []int    // when each slot was last wanted
 	now     int
 	step    int // tokens generated: where the ring stands
-	unnamed int // media without a key so far
 	stopped bool
 
 	state gpu.Tensor         // position, step, slot, as the device counts them: i32 [StateLen]
@@ -263,7 +262,7 @@ func (s *Session) inherit(ctx context.Context, old *Session) error {
 	if err := plan.Submit(1); err != nil {
 		return err
 	}
-	s.history, s.now, s.unnamed = old.history, old.now, old.unnamed
+	s.history, s.now = old.history, old.now
 	copy(s.slots, old.slots)
 	copy(s.clock, old.clock)
 	return nil

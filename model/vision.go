@@ -34,6 +34,14 @@ func (c VisionConfig) Dim() int {
 	return c.dim()
 }
 
+// EmbeddingLen is the length of the vector by which pictures are compared.
+func (c VisionConfig) EmbeddingLen() int {
+	if c.Embed > 0 {
+		return c.Embed
+	}
+	return c.Dim()
+}
+
 // GridOf is the extent of the features of a picture of h×w pixels.
 func (c VisionConfig) GridOf(h, w int) (int, int) {
 	if c.Family == "clip" {
