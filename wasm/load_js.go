@@ -136,6 +136,7 @@ type info struct {
 	Licences   []loader.Licence  `json:"licences"`
 	Prompts    map[string]string `json:"prompts"`
 	ImageSize  int               `json:"imageSize"`
+	Embedding  int               `json:"embedding"`
 	Frames     int               `json:"frames"`
 	MaxFrames  int               `json:"maxFrames"`
 	Tokenizer  bool              `json:"tokenizer"`
@@ -149,7 +150,7 @@ func (l *loaded) info(i gpu.Info) info {
 		Name: l.Manifest.Name, Revision: l.Manifest.Revision, Bytes: l.Manifest.Bytes(), Parameters: l.Manifest.Parameters(),
 		Device: i.Kind, Adapter: i.Name, Features: list(i.Features), Fallback: i.IsSoftware, DType: l.dtype(),
 		Licences: list(l.Manifest.Licences), Prompts: l.Model.Config.Prompts, ImageSize: l.Model.Config.Preprocess.Size,
-		Frames: max(1, l.Model.Config.Resampler.Frames), MaxFrames: l.Model.Config.Resampler.MaxFrames(),
+		Embedding: l.Model.Config.Vision.EmbeddingLen(), Frames: max(1, l.Model.Config.Resampler.Frames), MaxFrames: l.Model.Config.Resampler.MaxFrames(),
 		Tokenizer: l.Model.Tokenizer != nil, ImageToken: l.Model.Config.Tokens.Image, Cached: l.Result.Cached, Notices: list(l.Notices),
 	}
 }

@@ -74,12 +74,17 @@ type job struct {
 	waited   time.Duration // for frames from JavaScript
 }
 
+// media are a request's, whose frames JavaScript has.
+func (j *job) media(q *request) (list []model.Media) {
+	for i, x := range q.Media {
+		list = append(list, model.Media{Key: x.Key, Count: x.Frames, Frames: j.frames(i, x.Frames)})
+	}
+	return list
+}
+
 // promptOf is the model's prompt for a request.
 func (j *job) promptOf(q *request) (model.Prompt, error) {
-	var media []model.Media
-	for i, x := range q.Media {
-		media = append(media, model.Media{Key: x.Key, Count: x.Frames, Frames: j.frames(i, x.Frames)})
-	}
+	media := j.media(q)
 	var wrong error
 	at := func(i int) model.Media {
 		if i < 0 || i >= len(media) {

@@ -9,7 +9,7 @@
 import { FlamingoError, fromWire, toWire } from './errors.js';
 import { calls } from './guard.js';
 
-const hooked = { load: 2, generate: 2, batch: 2, score: 2 };
+const hooked = { load: 2, generate: 2, batch: 2, score: 2, embed: 2 };
 
 // connect gives the engine object of the worker behind port. start(wasmURL) must have resolved before the first call;
 // onExit(error) is called when the other side reports that its engine is gone.
