@@ -2,14 +2,16 @@
 import { captions } from './captions.js';
 import { acquire } from './connection.js';
 import { FlamingoError, aborted, asFlamingoError, throwIfAborted } from './errors.js';
-import { checkGeneration, checkOptions, manifestURL, refuse } from './options.js';
+import { Examples, nameOf, search } from './examples.js';
+import { checkGeneration, checkOptions, checkScoring, manifestURL, refuse, show } from './options.js';
+import { averaged } from './rank.js';
 import { Rate } from './rate.js';
-import { partsOf, partsRequest, taskRequest, textsOf } from './request.js';
+import { behind, mediaOf, partsOf, partsRequest, taskRequest, textsOf } from './request.js';
 import { Run } from './run.js';
 import { Session } from './session.js';
 import { Source } from './source.js';
 
-export { FlamingoError, Run, Session };
+export { Examples, FlamingoError, Run, Session };
 
 const pageURL = () => globalThis.document?.baseURI ?? globalThis.location?.href;
 
@@ -101,11 +103,16 @@ function withProbabilities(scores, normalise) {
   return scores.map((score, i) => ({ ...score, probability: odds[i] / total }));
 }
 
+// How many vectors of pictures are remembered, so that asking again about one does not encode it again.
+const maxVectors = 64;
+
 export class Flamingo {
   #connection;
   #handle;
   #disposed;
   #runs = new Set();
+  #examples = new Map();
+  #vectors = new Map(); // by the key of a picture
   #turn = Promise.resolve();
 
   constructor(connection, handle, info) {
@@ -116,8 +123,8 @@ export class Flamingo {
 
   caption(media, options) {
     return this.#start('caption', () => {
-      const { signal, ...checked } = checkGeneration('caption', checkOptions('caption', options));
-      return { ...taskRequest('caption', 'caption', media, undefined, checked), signal };
+      const { signal, retrieve, ...checked } = checkGeneration('caption', checkOptions('caption', options));
+      return { ...taskRequest('caption', 'caption', media, undefined, checked), retrieve, signal };
     });
   }
 
@@ -130,9 +137,9 @@ export class Flamingo {
 
   ask(media, question, options) {
     return this.#start('ask', () => {
-      const { signal, ...checked } = checkGeneration('ask', checkOptions('ask', options));
+      const { signal, retrieve, ...checked } = checkGeneration('ask', checkOptions('ask', options));
       this.#checkAsks('ask');
-      return { ...taskRequest('ask', 'ask', media, question ?? '', checked), signal };
+      return { ...taskRequest('ask', 'ask', media, question ?? '', checked), retrieve, signal };
     });
   }
 
@@ -157,16 +164,32 @@ export class Flamingo {
 
   #compare(call, task, media, what, texts, options) {
     return this.#start(call, () => {
-      const { signal, normalise, ...checked } = checkOptions(call, options);
+      const { signal, normalise, orders, retrieve, seed, ...checked } = checkScoring(call, checkOptions(call, options));
       const list = textsOf(call, what, texts);
       const finish = (scores) => ({ list: scores, normalise });
       if (!Array.isArray(media)) {
         const { request, media: seen } = taskRequest(call, task, media, undefined, checked);
-        return { method: 'score', request: { ...request, texts: list }, media: seen, finish, signal };
+        return { method: 'score', request: { ...request, texts: list }, media: seen, finish, orders: orders && { most: orders, seed }, retrieve, signal };
       }
-      if (checked.shots) throw refuse(`${call}: "shots" with parts`, 'Write the examples among the parts, or pass the media alone.');
+      if (checked.shots || retrieve) throw refuse(`${call}: "${retrieve ? 'retrieve' : 'shots'}" with parts`, 'Write the examples among the parts, or pass the media alone.');
       return { method: 'score', ...partsRequest(partsOf(call, media), { texts: list }), finish, signal };
     });
+  }
+
+  async embed(media, options) {
+    const { vector } = await this.#start('embed', () => {
+      const { signal } = checkOptions('embed', options);
+      return { method: 'embed', media: [mediaOf('embed: media', media)], signal };
+    });
+    return vector.slice();
+  }
+
+  examples(name = 'examples') {
+    this.#checkAlive('examples');
+    if (typeof name !== 'string' || name === '') throw refuse(`examples: the name is ${show(name)}, want a string`, "Leave it out, or pass one such as 'birds'.");
+    const own = name === 'store' ? 'examples' : name;
+    if (!this.#examples.has(own)) this.#examples.set(own, new Examples(own, this.info, (media, signal) => this.embed(media, { signal })));
+    return this.#examples.get(own);
   }
 
   session(options) {
@@ -175,7 +198,8 @@ export class Flamingo {
   }
 
   // #start runs one call in its turn: those of one model run one after another, in the order asked, and pictures are read
-  // meanwhile. prepare gives {request, media, signal}, with request a function if it is known only when its turn has come.
+  // meanwhile. prepare gives {request, media, signal}, with request a function if it is known only when its turn has come,
+  // and perhaps {method, finish, retrieve, orders}.
   #start(call, prepare) {
     let job, refusal;
     try {
@@ -187,7 +211,7 @@ export class Flamingo {
     const turn = this.#turn;
     const run = new Run(async (hooks) => {
       if (refusal) throw refusal;
-      return this.#perform(job, turn, hooks);
+      return this.#perform({ call, ...job }, turn, hooks);
     }, job?.signal);
     this.#runs.add(run);
     const over = run.then(() => {}, () => {}).then(() => this.#runs.delete(run));
@@ -195,18 +219,66 @@ export class Flamingo {
     return run;
   }
 
-  async #perform({ method = 'generate', request, media, finish = (result) => result }, turn, hooks) {
-    const sources = media.map((one) => (one instanceof Source ? one : new Source(one, hooks.signal, this.info)));
-    const described = [];
-    for (const source of sources) described.push(await until(source.describe(), hooks.signal));
+  async #perform({ call, method = 'generate', request, media, retrieve, orders, finish = (result) => result }, turn, hooks) {
+    let opened = await this.#open(media, hooks);
     await until(turn, hooks.signal);
-    const said = typeof request === 'function' ? request() : request;
-    const onFrame = ({ media: i, frame }) => sources[i].frame(frame, hooks.signal);
-    const running = this.#connection.engine[method](this.#handle, { ...said, media: described }, { ...hooks, onFrame });
-    const result = await running.finally(() => sources.forEach((source) => source.release()));
-    const imageMs = sources.reduce((ms, source) => ms + source.takeMs(), 0);
-    const timed = (one) => (one.stats ? { ...one, stats: { ...one.stats, imageMs } } : one);
-    return finish(Array.isArray(result) ? result.map(timed) : timed(result));
+    try {
+      if (method === 'embed') return await this.#see(opened[0], hooks);
+      let said = typeof request === 'function' ? request() : request;
+      let encoded = 0;
+      if (retrieve) {
+        const found = await this.#retrieve(call, retrieve, said, opened[said.query], hooks, (more) => (encoded += more));
+        opened = [...(await this.#open(found.map(({ image }) => ({ image })), hooks)), ...opened];
+        said = behind(found, said);
+      }
+      const run = (one) => this.#call(method, one, opened, hooks);
+      const result = orders ? await averaged(said, orders, run) : await run(said);
+      const imageMs = opened.reduce((ms, { source }) => ms + source.takeMs(), 0);
+      const timed = (one) => (one.stats ? { ...one, stats: { ...one.stats, imageMs, encoded: one.stats.encoded + encoded } } : one);
+      return finish(Array.isArray(result) ? result.map(timed) : timed(result));
+    } finally {
+      for (const { source } of opened) source.release();
+    }
+  }
+
+  // #open begins to read media and gives {source, about} of each, about being what the engine is told.
+  async #open(media, { signal }) {
+    const sources = media.map((one) => (one instanceof Source ? one : new Source(one, signal, this.info)));
+    const opened = [];
+    for (const source of sources) opened.push({ source, about: await until(source.describe(), signal) });
+    return opened;
+  }
+
+  #call(method, said, opened, hooks) {
+    const onFrame = ({ media, frame }) => opened[media].source.frame(frame, hooks.signal);
+    return this.#connection.engine[method](this.#handle, { ...said, media: opened.map(({ about }) => about) }, { ...hooks, onFrame });
+  }
+
+  // #see gives {vector, encoded} of one of the opened. Its turn must have come.
+  async #see(one, hooks) {
+    const { key } = one.about;
+    if (key && this.#vectors.has(key)) return { vector: this.#vectors.get(key), encoded: 0 };
+    const { vector, encoded } = await this.#call('embed', {}, [one], hooks);
+    const seen = Float32Array.from(vector);
+    if (key) this.#vectors.set(key, seen);
+    if (this.#vectors.size > maxVectors) this.#vectors.delete(this.#vectors.keys().next().value);
+    return { vector: seen, encoded };
+  }
+
+  // #retrieve gives the examples that are to come before the query of a request. encoded(n) is told of what is encoded.
+  async #retrieve(call, { from, n }, { question }, query, hooks, encoded) {
+    const name = typeof from === 'string' ? from : nameOf(from);
+    const asking = question !== undefined;
+    const see = async (one) => {
+      const seen = await this.#see(one, hooks);
+      encoded(seen.encoded);
+      return seen.vector;
+    };
+    const embed = async (image) => see((await this.#open([{ image }], hooks))[0]);
+    const found = await search(this.examples(name), () => see(query), n, { asking, embed, signal: hooks.signal });
+    if (found.length > 0) return found;
+    throw refuse(`${call}: "retrieve": "${name}" has no examples${asking ? ' with a question' : ''}`,
+      "Add some first: await flamingo.examples().add({image: file, text: 'a cat'}).");
   }
 
   async stats() {

@@ -31,7 +31,12 @@ const generation = {
   topP: number((v) => v > 0 && v <= 1, 'a number above 0 and at most 1'),
 };
 const shots = listOf((v) => typeof v === 'object' && v !== null, 'examples, each {image, text} or {video, text}');
-const scoring = { normalise: oneOf('mean', 'sum'), shots, signal: abortSignal };
+const retrieve = [
+  (v) => Object.keys(v ?? {}).sort().join() === 'from,n' && integer(1, 32)[0](v.n) && v.from !== '' &&
+    (typeof v.from === 'string' || typeof v.from?.nearest === 'function'),
+  '{from, n}: "store", a name or examples(), and a whole number from 1 to 32',
+];
+const scoring = { normalise: oneOf('mean', 'sum'), orders: integer(1, 1000), retrieve, seed: generation.seed, shots, signal: abortSignal };
 const { signal: _, ...lasting } = generation;
 const { beams: _b, lengthPenalty: _l, n: _n, ...writing } = generation;
 
@@ -55,12 +60,16 @@ export const schemas = {
     revision: text,
     signal: abortSignal,
   },
-  caption: { ...generation, prompt: words, shots },
+  caption: { ...generation, prompt: words, retrieve, shots },
   captions: { ...writing, batch: integer(1, 64), prompt: words, question: text, shots },
-  ask: { ...generation, shots },
+  ask: { ...generation, retrieve, shots },
   prompt: generation,
   score: scoring,
   classify: scoring,
+  embed: { signal: abortSignal },
+  'examples.add': { signal: abortSignal },
+  'examples.import': { signal: abortSignal },
+  'examples.nearest': { signal: abortSignal },
   session: lasting,
   'session.ask': generation,
   'session.continue': generation,
@@ -114,6 +123,14 @@ export function checkGeneration(call, options) {
   if (minTokens > maxTokens) {
     throw refuse(`${call}: "minTokens" is ${minTokens} and "maxTokens" ${maxTokens}`, 'Pass no more "minTokens" than "maxTokens".');
   }
+  return options;
+}
+
+// checkScoring is the same for options of score and classify.
+export function checkScoring(call, options) {
+  const { orders, retrieve, seed, shots } = options;
+  if (orders && !shots && !retrieve) throw refuse(`${call}: "orders" without "shots"`, 'Only examples can be put in another order: pass some, or leave "orders" out.');
+  if (seed !== undefined && !orders) throw refuse(`${call}: "seed" without "orders"`, 'Pass orders: 6, or leave "seed" out.');
   return options;
 }
 

@@ -50,7 +50,7 @@ function checkVideo(where, video, sampling) {
 }
 
 // mediaOf gives what namedOf gives, or {media} of what may be either. What it is turns out when it is read.
-const mediaOf = (where, value) => (namesMedia(value) ? namedOf(where, value) : { media: value });
+export const mediaOf = (where, value) => (namesMedia(value) ? namedOf(where, value) : { media: value });
 
 // partsOf gives parts, checked: strings, and what namedOf gives.
 export function partsOf(call, parts) {
@@ -62,6 +62,15 @@ export function partsOf(call, parts) {
     if (namesMedia(part)) return namedOf(where, part);
     throw refuse(`${where} is ${show(part)}, want a string, {image} or {video}`, 'Wrap a picture: {image: file}.');
   });
+}
+
+// shotOf gives {image, text, question} of an example that is to be kept, checked.
+export function shotOf(where, shot) {
+  if (typeof shot !== 'object' || shot === null) throw refuse(`${where} is ${show(shot)}, want {image, text}`, "Pass {image: file, text: 'a cat'}.");
+  const { image, video, text, question } = shot;
+  if (video !== undefined) throw refuse(`${where}: a video, want a picture`, 'Pass a frame of it: {image: frame, text}.');
+  namedOf(where, shot, ['text', 'question']);
+  return { image, text: textOf(where, 'text', text), question: question === undefined ? undefined : textOf(where, 'question', question) };
 }
 
 function textOf(where, key, value) {
@@ -101,6 +110,16 @@ export function batchRequest(call, task, values, question, { shots = [], ...opti
   const request = { ...options, task, queries, shots: examples };
   if (asks) request.question = textOf(call, 'question', question);
   return { request, media };
+}
+
+// behind gives a request whose own media come behind those of some found examples, as its examples do.
+export function behind(found, { query, shots, ...request }) {
+  const asks = request.question !== undefined;
+  const moved = ({ media, ...shot }) => ({ ...shot, ...(media !== undefined && { media: media + found.length }) });
+  const first = found.map(({ text, question }, media) => ({ media, text, ...(asks && { question }) }));
+  return {
+    ...request, query: query + found.length, shots: [...first, ...shots.map(moved)],
+  };
 }
 
 // partsRequest is {request, media} for parts, in which answers of the model may stand as {ids, ended}.

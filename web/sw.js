@@ -9,6 +9,7 @@
 
 const shell = [
   './', './demo.css', './demo.js', './embed.html', './icon.svg', './picture.svg', './manifest.webmanifest', './format.js', './captions.js',
+  './archive.js', './examples.js', './rank.js', './shelf.js',
   './flamingo.js', './flamingo-caption.js', './connection.js', './errors.js', './guard.js', './media.js', './options.js',
   './protocol.js', './rate.js', './request.js', './run.js', './session.js', './sniff.js', './source.js', './video.js', './worker.js',
   './engine.js', './gpu.js', './wasm_exec.js', './flamingo.wasm',

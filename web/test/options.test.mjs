@@ -10,7 +10,7 @@ const refused = (run, ...parts) =>
   });
 
 test('an unknown option names the call, the key and what is allowed', () => {
-  refused(() => checkOptions('caption', { num_beams: 4 }), 'caption', '"num_beams"', 'maxTokens, minTokens, n, prompt, repetitionPenalty, seed');
+  refused(() => checkOptions('caption', { num_beams: 4 }), 'caption', '"num_beams"', 'maxTokens, minTokens, n, prompt, repetitionPenalty, retrieve, seed');
   refused(() => checkOptions('load', { constructor: 1 }), 'load', '"constructor"');
   refused(() => checkOptions('probe', { device: 'cpu' }), 'probe', '"device"');
 });

@@ -88,6 +88,12 @@ function fakeEngine() {
       await see(seen, request.media, hooks);
       return request.texts.map((text) => ({ text, logProb: -text.length, perToken: -1 / text.length, tokens: [] }));
     },
+    embed: async (handle, { media }, hooks) => {
+      page.log.push('embed');
+      const { data } = await hooks.onFrame({ media: 0, frame: 0 });
+      if (hooks.signal.aborted) throw new FlamingoError('aborted', 'stopped');
+      return { vector: [data[0] / 10, 1 / 3], encoded: media.length };
+    },
     dispose: async (handle) => void page.log.push(`dispose ${handle}`),
     isCached: async (url) => ({ cached: false, bytes: 0, total: url.length }),
     clearCache: async (url) => ({ bytes: url === undefined ? 9 : 1 }),
