@@ -211,7 +211,17 @@ export interface GenerateOptions {
   signal?: AbortSignal;
 }
 
+/** Which examples to find, by the likeness of their pictures to the one in question, the most similar last. */
+export interface Retrieve {
+  /** `"store"` for {@link Flamingo.examples}, or the name of another store, or what `examples()` gave. */
+  from: 'store' | (string & {}) | Examples;
+  /** At most this many, 1 to 32. Where there are fewer all are taken; none at all is an error, `invalid-option`. */
+  n: number;
+}
+
 export interface AskOptions extends GenerateOptions {
+  /** Finds examples and puts them before `shots`. `ask` passes over those without a question. */
+  retrieve?: Retrieve;
   /**
    * Examples, in this order before the query. As many as the model has positions for: 32 are no special case. What all
    * calls begin with is computed once.
@@ -229,7 +239,7 @@ export interface CaptionOptions extends AskOptions {
 }
 
 /** Options of `captions`: those of a caption, without a search. */
-export interface CaptionsOptions extends Omit<CaptionOptions, 'beams' | 'lengthPenalty' | 'n'> {
+export interface CaptionsOptions extends Omit<CaptionOptions, 'beams' | 'lengthPenalty' | 'n' | 'retrieve'> {
   /** How many pictures share a pass, 1 to 64 (default 8). More is faster and takes more memory. */
   batch?: number;
   /** Ask this about each picture, in the model's template for questions, in place of a caption. */
@@ -240,6 +250,15 @@ export interface CaptionsOptions extends Omit<CaptionOptions, 'beams' | 'lengthP
 export type Captioned = { index: number; media: Media } & ({ result: Result; error?: undefined } | { result?: undefined; error: FlamingoError });
 
 export interface ScoreOptions {
+  /** Finds examples and puts them before `shots`; not with parts. */
+  retrieve?: Retrieve;
+  /**
+   * Averages log-probabilities over this many orders of the examples, 1 to 1000, all different, or over all orders where
+   * there are fewer. The first is the given one; the others are drawn by `seed`. Each costs a prompt, but no picture.
+   */
+  orders?: number;
+  /** With `orders`: whole number, 0 (default) to 2³¹-1. */
+  seed?: number;
   /** Examples before the query; not with parts. */
   shots?: Shot[];
   /** What probabilities are made of: each text's log-probability per token (`"mean"`), or in all (`"sum"`). */
@@ -337,6 +356,30 @@ export class Flamingo implements AsyncDisposable {
   classify(media: Media | Part[], labels: string[], options?: ScoreOptions): Promise<Label[]>;
 
   /**
+   * Gives the vector, of length 1, by which pictures are compared: the contrastive projection of the vision encoder where
+   * the model has one, and else the mean of its features; of a video that of its last frame. The product of two is their
+   * likeness, 1 for the same picture. Those of another `info.revision` must not be compared with it.
+   *
+   * ```js
+   * const [a, b] = await Promise.all([flamingo.embed(file), flamingo.embed('./cat.jpg')]);
+   * console.log(a.reduce((sum, x, i) => sum + x * b[i], 0));
+   * ```
+   */
+  embed(media: Media, options?: { signal?: AbortSignal }): Promise<Float32Array>;
+
+  /**
+   * The store of examples of that name (default `"examples"`) in this browser, of this origin: the same for all models.
+   * Nothing is read before it is used.
+   *
+   * ```js
+   * const examples = flamingo.examples();
+   * await examples.add([{ image: './cat.jpg', text: 'a cat on a mat' }, { image: './dog.jpg', text: 'a dog in a park' }]);
+   * console.log((await flamingo.caption(file, { retrieve: { from: 'store', n: 4 } })).text);
+   * ```
+   */
+  examples(name?: string): Examples;
+
+  /**
    * Begins a conversation, which keeps what was said and seen. Options are the defaults of its runs.
    *
    * ```js
@@ -389,6 +432,8 @@ export interface Info {
   frames: number;
   /** The most frames of a video that the model takes; 1 where it takes pictures alone. */
   maxFrames: number;
+  /** How many numbers {@link Flamingo.embed} gives. */
+  embedding: number;
   /** False for a model that takes and gives token ids only: its texts are empty. */
   tokenizer: boolean;
   /** The id of the token that stands for the picture in a prompt. */
@@ -441,7 +486,7 @@ export interface Result extends Answer {
   stats: {
     /** Reading and decoding pictures, as far as the model waited for it, ms; for a live stream its time goes by in it. */
     imageMs: number;
-    /** Vision encoder and resampler, ms; 0 with `beams`. */
+    /** Vision encoder and resampler, ms; 0 with `beams`; without the search of `retrieve`. */
     visionMs: number;
     /** The prompt through the language model, ms; 0 with `beams`. */
     prefillMs: number;
@@ -449,7 +494,10 @@ export interface Result extends Answer {
     decodeMs: number;
     tokens: number;
     tokensPerSecond: number;
-    /** How many pictures and videos were encoded for this call; those that were known already are not among them. */
+    /**
+     * How many pictures and videos were encoded for this call; those that were known already are not among them, those
+     * that `retrieve` encoded to find examples are.
+     */
     encoded: number;
   };
 }
@@ -478,6 +526,69 @@ export interface Label {
   logProb: number;
   /** Among the labels, 0 to 1; they add up to 1. */
   probability: number;
+}
+
+/** An example in the store. */
+export interface Example {
+  /** Whole numbers that grow. */
+  id: number;
+  /**
+   * The picture, as PNG or JPEG, without what a camera wrote into the file; its longer side has at most 256 pixels, or as
+   * many as `info.imageSize` of the model that it was added with, if that is more.
+   */
+  image: Blob;
+  text: string;
+  question?: string;
+}
+
+/**
+ * A store of examples in IndexedDB, of thousands of them. It stays there when the page is closed; browsers may clear it
+ * when space runs short, except where `navigator.storage.persist()` was granted. Examples that were added with another
+ * model are embedded again when first searched, which takes a while and may be aborted; what is done stays done.
+ *
+ * Errors: `invalid-option`, `quota-exceeded`, `aborted`; those of a picture in `add` and `nearest`; and `internal` where
+ * IndexedDB is missing or fails.
+ */
+export class Examples {
+  private constructor();
+
+  /**
+   * Adds pictures with what is to be said of them, and with a question if they are to serve in `ask`; gives their ids. An
+   * example that is there already keeps its id. Each is stored whole before the next one is looked at: after an error or
+   * an abort those before it are there.
+   */
+  add(shots: ExampleShot | ExampleShot[], options?: { signal?: AbortSignal }): Promise<number[]>;
+
+  /** All examples, the oldest first. Their pictures are read when they are used. */
+  list(): Promise<Example[]>;
+
+  size(): Promise<number>;
+
+  /** Removes examples; ids that are not there are passed over. */
+  remove(...ids: number[]): Promise<void>;
+
+  clear(): Promise<void>;
+
+  /** The n examples that are most like a picture, or all where there are fewer; the most similar last. */
+  nearest(media: Media, n: number, options?: { signal?: AbortSignal }): Promise<(Example & { similarity: number })[]>;
+
+  /**
+   * All examples as one file, to be kept or given away; it holds pictures, texts and vectors. Its format has a version,
+   * is described in `archive.js`, and will be read by later versions.
+   */
+  export(): Promise<Blob>;
+
+  /**
+   * Adds the examples of a file that `export` made, those that are not there already, and gives how many. All of the file
+   * is checked first: one that is damaged, or made to do harm, is `invalid-option` and changes nothing.
+   */
+  import(file: Blob, options?: { signal?: AbortSignal }): Promise<number>;
+}
+
+/** A picture, and what is to be said of it, perhaps in answer to a question. */
+export interface ExampleShot extends ImagePart {
+  text: string;
+  question?: string;
 }
 
 /**

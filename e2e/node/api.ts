@@ -1,11 +1,11 @@
 // Every name and option of web/flamingo.d.ts used as it is meant, and next to it as it is not. Nothing here runs: the
 // compiler reads it, and fails where it accepts what is marked as an error. agree.test.mjs holds it complete.
 import {
-  clearCache, Flamingo, FlamingoError, isCached, load, probe, Run, Session,
+  clearCache, Examples, Flamingo, FlamingoError, isCached, load, probe, Run, Session,
   type Adapter, type Answer, type AskOptions, type CacheReport, type Captioned, type CaptionOptions,
-  type Captioning, type CaptionsOptions, type DeviceReport, type EngineOptions, type ErrorCode,
-  type FlamingoCaptionElement, type GenerateOptions, type Hypothesis, type ImagePart, type Info, type Label,
-  type LoadOptions, type Media, type ModelOptions, type Part, type Picture, type Piece, type Progress, type Result,
+  type Captioning, type CaptionsOptions, type DeviceReport, type EngineOptions, type ErrorCode, type Example,
+  type ExampleShot, type FlamingoCaptionElement, type GenerateOptions, type Hypothesis, type ImagePart, type Info, type Label,
+  type LoadOptions, type Media, type ModelOptions, type Part, type Picture, type Piece, type Progress, type Result, type Retrieve,
   type Score, type ScoreOptions, type Shot, type VideoPart,
 } from '../../web/flamingo.js';
 
@@ -140,8 +140,37 @@ async function many(flamingo: Flamingo, list: FileList, later: AsyncIterable<Fil
   flamingo.captions(list).abort();
 }
 
+async function finding(flamingo: Flamingo) {
+  const vector: Float32Array = await flamingo.embed({ image: file }, { signal });
+  is<number>(vector.length - flamingo.info.embedding);
+  const examples: Examples = flamingo.examples('birds');
+  const shot: ExampleShot = { image: file, text: 'a wren', question: 'What is it?' };
+  const ids: number[] = [...await examples.add(shot), ...await examples.add([shot, { image: './cat.jpg', text: 'a cat' }], { signal })];
+  const list: Example[] = await examples.list();
+  for (const { id, image, text, question } of list) is<string>(id.toFixed() + image.type + text + (question ?? ''));
+  for (const { id, similarity } of await examples.nearest(file, 4, { signal })) is<number>(id * similarity);
+  const file2: Blob = await examples.export();
+  is<number>(await examples.size() + await examples.import(file2, { signal }));
+  await examples.remove(...ids);
+  await examples.clear();
+  const retrieve: Retrieve = { from: 'store', n: 4 };
+  await flamingo.caption(file, { retrieve });
+  await flamingo.ask(file, 'What is it?', { retrieve: { from: examples, n: 32 } });
+  await flamingo.classify(file, ['a wren'], { retrieve: { from: 'birds', n: 6 }, orders: 6, seed: 1 });
+  // @ts-expect-error how many?
+  flamingo.caption(file, { retrieve: { from: 'store' } });
+  // @ts-expect-error a prompt has no place for them
+  flamingo.prompt(['a'], { retrieve });
+  // @ts-expect-error a video is no example that is kept
+  examples.add({ video: [file], text: 'a walk' });
+  // @ts-expect-error ids one by one
+  examples.remove(ids);
+  // @ts-expect-error a store comes from a model alone
+  new Examples();
+}
+
 async function choosing(flamingo: Flamingo) {
-  const options: ScoreOptions = { normalise: 'mean', shots: [{ image: file, text: 'a cat' }], signal };
+  const options: ScoreOptions = { normalise: 'mean', shots: [{ image: file, text: 'a cat' }], orders: 6, seed: 1, signal };
   const scores: Score[] = await flamingo.score(file, ['a cat', 'a dog'], options);
   for (const { text, logProb, perToken, tokens, probability } of scores) {
     is<number>(text.length + logProb + perToken + (probability ?? 0));
