@@ -1,4 +1,5 @@
 """One training stage: AdamW, cosine learning rate, clipping, checkpoints and resuming."""
+import json
 import math
 import os
 import time
@@ -10,6 +11,7 @@ import cpuclock
 
 WARMUP = 60
 SAVE_EVERY = 200
+SAVE_SECONDS = 200
 REPORT_EVERY = 50
 
 
@@ -17,8 +19,9 @@ def run(name, modules, groups, loss_of, steps, seed, folder, clip=1.0):
     """Train and leave the result in `modules`.
 
     modules: nn.Module whose state is saved; groups: AdamW parameter groups with their peak
-    "lr"; loss_of(rng) -> (loss, {label: figure}) for one batch drawn with the numpy Generator
-    rng, which depends on (seed, name, step) alone, so a resumed run sees the same batches.
+    "lr"; loss_of(rng, step) -> (loss, {label: figure}) for one batch drawn with the numpy
+    Generator rng, which depends on (seed, name, step) alone, so a resumed run sees the same batches.
+    Figures go to name.jsonl in `folder` too, a line per report.
     """
     path = os.path.join(folder, name + ".pt")
     params = [p for g in groups for p in g["params"]]
@@ -33,13 +36,13 @@ def run(name, modules, groups, loss_of, steps, seed, folder, clip=1.0):
             optimizer.load_state_dict(saved["optimizer"])
         cpuclock.restore(saved["cpu"])
         print(f"{name}: resumed at step {first} of {steps}", flush=True)
-    started, running = time.time(), {}
+    started, running, saved_at = time.time(), {}, time.time()
     for step in range(first, steps):
         warm = min(1.0, (step + 1) / WARMUP)
         scale = warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
         for group, peak in zip(optimizer.param_groups, peaks):
             group["lr"] = peak * scale
-        loss, figures = loss_of(np.random.default_rng([seed, *name.encode(), step]))
+        loss, figures = loss_of(np.random.default_rng([seed, *name.encode(), step]), step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(params, clip)
@@ -50,7 +53,10 @@ def run(name, modules, groups, loss_of, steps, seed, folder, clip=1.0):
             shown = "  ".join(f"{k} {v:.3f}" for k, v in running.items())
             print(f"{name} {step + 1:5d}/{steps}  {shown}  {time.time() - started:.0f} s  "
                   f"cpu {cpuclock.minutes():.1f} min", flush=True)
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
+            with open(os.path.join(folder, name + ".jsonl"), "a", encoding="utf-8") as f:
+                f.write(json.dumps({"step": step + 1, **{k: round(v, 5) for k, v in running.items()}}) + "\n")
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps or time.time() - saved_at > SAVE_SECONDS:
+            saved_at = time.time()
             torch.save({"modules": modules.state_dict(), "optimizer": optimizer.state_dict(),
                         "step": step + 1, "cpu": cpuclock.seconds()}, path + ".part")
             os.replace(path + ".part", path)

@@ -14,7 +14,7 @@ def language(model, pool, tokenizer, steps, seed, folder, device):
     """Stage 1: the decoder learns captions as text alone, with and without <image>."""
     prompts = ([bpe.BOS], nano.prompt_ids(tokenizer))
 
-    def loss_of(rng):
+    def loss_of(rng, _):
         rows = pool.arrays["rows"][np.sort(rng.integers(pool.n, size=64))]
         ids, targets = nano.text_batch(tokenizer, rows, [prompts[rng.integers(2)] for _ in rows])
         # All of the prompt but bos is text like any other for the language model.
@@ -50,7 +50,7 @@ def vision(model, pool, steps, seed, folder, device, batch=64):
     pupil = Attributes(model.vision, nano.CONFIG["vision"]["features"]).to(device)
     model.train()
 
-    def loss_of(rng):
+    def loss_of(rng, _):
         images, rows, cells = pool.batch(rng, batch, device)
         rows = torch.from_numpy(rows.astype(np.int64)).to(device)
         cells = torch.from_numpy(cells.astype(np.int64)).flatten(1, 2).to(device)
@@ -82,7 +82,7 @@ def caption(model, pool, tokenizer, steps, seed, folder, device, batch=64):
     groups = (stage.groups([(n, p) for n, p in named if n.startswith("vision.")], 5e-4, 0.02)
               + stage.groups([(n, p) for n, p in named if not n.startswith("vision.")], 1.6e-3, 0.02))
 
-    def loss_of(rng):
+    def loss_of(rng, _):
         images, rows, _ = pool.batch(rng, batch, device)
         ids, targets = (t.to(device) for t in nano.text_batch(tokenizer, rows, [prompt] * len(rows)))
         logits = model(images, ids)

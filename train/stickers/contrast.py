@@ -1,0 +1,151 @@
+"""Stage 1: the NFNet learns by contrast with a small text encoder, then it is frozen.
+
+Whole pictures against whole captions is the paper's two-term loss. A batch holds whole families of
+scenes with the same concepts, so that captions must be told apart by count, place, relation and
+background, and not by the concepts alone. What 64 pictures at a time teach slowly is helped along by
+the same contrast within a picture: each cell of the feature grid against the words for what lies in
+it. A cell also says where it is and how many stickers have their centre in it: the resampler has no
+other way to know.
+"""
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import bpe
+import flamingo
+import nfnet
+import preprocess
+import stage
+from stickers import concepts, scenes, speech
+
+GRID = 4
+JOINT = 256
+MOST = 4  # centres in a cell that are told apart: 0 to 3
+
+
+class TextEncoder(nn.Module):
+    """A transformer that sees both ways; the mean of its outputs is the text's embedding."""
+
+    def __init__(self, vocab, dim=192, depth=2, heads=6):
+        super().__init__()
+        c = {"dim": dim, "heads": heads, "hidden": 3 * dim}
+        self.embed = nn.Embedding(vocab, dim)
+        self.place = nn.Parameter(torch.randn(64, dim) * 0.02)
+        self.blocks = nn.ModuleList(flamingo.DecoderBlock(c) for _ in range(depth))
+        self.norm = flamingo.Norm(dim)
+        self.joint = flamingo.linear(dim, JOINT)
+        nn.init.normal_(self.embed.weight, std=0.05)
+
+    def forward(self, ids):
+        """ids [n, L], padded -> unit vectors [n, JOINT]."""
+        real = (ids != bpe.PAD).float()
+        bias = ((1 - real) * -1e4)[:, None, None]
+        y = self.embed(ids) + self.place[:ids.shape[1]]
+        for block in self.blocks:
+            y = block(y, bias)
+        y = (self.norm(y) * real[..., None]).sum(1) / real.sum(1, keepdim=True)
+        return F.normalize(self.joint(y).float(), dim=-1)
+
+
+class Pupil(nn.Module):
+    """The encoder with what teaches it."""
+
+    def __init__(self, config):
+        super().__init__()
+        wide = config["vision"]["features"]
+        self.vision = nfnet.NFNet(config["vision"])
+        self.text = TextEncoder(config["lm"]["vocab"])
+        self.whole, self.part = flamingo.linear(wide, JOINT), flamingo.linear(wide, JOINT)
+        self.where = nn.Linear(wide, 2 * GRID + MOST)
+        self.heat = nn.Parameter(torch.tensor([2.5, 2.5]))  # log of the inverse temperatures
+
+
+def padded(tokenizer, texts):
+    """Texts -> ids [n, L]."""
+    rows = [tokenizer.encode(t) for t in texts]
+    ids = torch.full((len(rows), max(map(len, rows))), bpe.PAD)
+    for i, row in enumerate(rows):
+        ids[i, :len(row)] = torch.tensor(row)
+    return ids
+
+
+def images(pixels, device="cpu"):
+    """uint8 [n, S, S, 3] -> normalised [n, 3, S, S], channels last in memory."""
+    scale = np.float32(1 / 255) / np.float32(preprocess.STD)
+    x = pixels * scale - np.float32(preprocess.MEAN) / np.float32(preprocess.STD)
+    return torch.from_numpy(np.ascontiguousarray(x, np.float32)).permute(0, 3, 1, 2).to(device)
+
+
+def parts(batch):
+    """What lies in each cell: (names, weights [n * GRID^2, names], centres [n, GRID^2])."""
+    index, rows = {}, []
+    centres = np.zeros((len(batch), GRID * GRID), np.int64)
+    for i, scene in enumerate(batch):
+        cells = [[] for _ in range(GRID * GRID)]
+        for s in scene.stickers:
+            at = min(int(s.y * GRID), GRID - 1) * GRID + min(int(s.x * GRID), GRID - 1)
+            cells[at].append(index.setdefault(concepts.ONE[s.concept], len(index)))
+            centres[i, at] += 1
+        ground = index.setdefault(scenes.ground_words(scene.ground), len(index))
+        rows += [c or [ground] for c in cells]
+    weights = np.zeros((len(rows), len(index)), np.float32)
+    for row, names in enumerate(rows):
+        for name in names:
+            weights[row, name] += 1 / len(names)
+    return list(index), torch.from_numpy(weights), torch.from_numpy(centres.clip(max=MOST - 1))
+
+
+def _soft(logits, weights):
+    return -(weights * logits.log_softmax(-1)).sum(-1).mean()
+
+
+def losses(pupil, tokenizer, batch, pixels, rng, device, amp):
+    """Loss and figures of scenes and their pictures."""
+    n = len(batch)
+    texts = [speech.caption(s, speech.REGISTERS[rng.integers(len(speech.REGISTERS))]) for s in batch]
+    names, weights, centres = (x.to(device) if torch.is_tensor(x) else x for x in parts(batch))
+    features = pupil.vision(images(pixels, device))
+    with amp():
+        said = pupil.text(padded(tokenizer, texts).to(device))
+        named = pupil.text(padded(tokenizer, [" " + x for x in names]).to(device))
+    seen = F.normalize(pupil.whole(features.mean(1)), dim=-1)
+    logits = pupil.heat[0].clamp(max=4.6).exp() * seen @ said.T
+    same = {}
+    labels = np.array([same.setdefault(speech.caption(s), len(same)) for s in batch])
+    twin = torch.from_numpy((labels[:, None] == labels[None]) & ~np.eye(n, dtype=bool)).to(device)
+    logits = logits.masked_fill(twin, -1e4)
+    target = torch.arange(n, device=device)
+    whole = F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
+    cells = F.normalize(pupil.part(features).flatten(0, 1), dim=-1)
+    part_logits = pupil.heat[1].clamp(max=4.6).exp() * cells @ named.T
+    part = _soft(part_logits, weights)
+    row, column, many = pupil.where(features).split((GRID, GRID, MOST), -1)
+    at = torch.arange(GRID * GRID, device=device).expand(n, -1)
+    where = sum(F.cross_entropy(x.flatten(0, 1), y.flatten()) for x, y in
+                ((row, at // GRID), (column, at % GRID), (many, centres)))
+    with torch.no_grad():
+        full = (centres > 0).flatten()
+        right = weights.gather(1, part_logits.argmax(-1, keepdim=True))[:, 0] > 0
+        figures = {"whole": whole.item(), "part": part.item(), "where": where.item(),
+                   "told apart": (logits.argmax(-1) == target).float().mean().item(),
+                   "stickers": right[full].float().mean().item(), "grounds": right[~full].float().mean().item(),
+                   "counted": (many.argmax(-1) == centres).float().mean().item()}
+    return 0.5 * whole + 2 * part + 0.3 * where, figures
+
+
+def train(pupil, tokenizer, pools, steps, seed, folder, device, amp, batch=64, lr=2.5e-3, epochs=3):
+    """Run the stage, or what is left of it; each pool of `pools` is seen `epochs` times."""
+    pupil.train()
+    pupil.vision.to(memory_format=torch.channels_last)
+
+    def loss_of(rng, step):
+        pool = pools.at(step * batch // (epochs * pools.n))
+        first = np.sort(rng.choice(pools.n // scenes.FAMILY, batch // scenes.FAMILY, replace=False)) * scenes.FAMILY
+        at = (first[:, None] + np.arange(scenes.FAMILY)).ravel()
+        pixels, chosen = pool.pixels[at], [pool.scenes[i] for i in at]
+        for i in np.flatnonzero(rng.uniform(size=len(at)) < 0.5):
+            pixels[i], chosen[i] = pixels[i, :, ::-1].copy(), scenes.mirror(chosen[i])
+        return losses(pupil, tokenizer, chosen, pixels, rng, device, amp)
+
+    stage.run("contrast", pupil, stage.groups(pupil.named_parameters(), lr, 0.02), loss_of, steps, seed, folder)

@@ -1,0 +1,30 @@
+"""The vocabulary: byte-level BPE learned from what this world says, each concept's words whole."""
+import numpy as np
+
+import bpe
+from stickers import clips, concepts, documents, scenes, speech
+
+VOCAB = 2048
+
+
+def corpus(seed, n=6000):
+    """Texts to learn the vocabulary from."""
+    rng = np.random.default_rng([seed, 77])
+    styles = [[0]] * len(concepts.ONE)
+    for i in range(n):
+        scene = scenes.sample(seed, i, styles)
+        register = speech.REGISTERS[rng.integers(len(speech.REGISTERS))]
+        yield speech.PROMPTS[register] + ":" + speech.caption(scene, register)
+        question, answer = speech.question(scene, rng)
+        yield f"Question: {question} Answer:{answer}"
+        if i % 4 == 0:
+            yield "Output:" + clips.caption(clips.sample(seed, i, styles))
+            yield documents.invented_name(rng) + documents.Format(rng).say(scene)
+    for name in (*concepts.ONE, *concepts.SEVERAL):
+        for _ in range(12):
+            yield " " + name
+
+
+def learn(seed=1):
+    """The tokenizer of this world."""
+    return bpe.Tokenizer(bpe.learn(corpus(seed), VOCAB))

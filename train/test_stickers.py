@@ -1,0 +1,116 @@
+"""Tests of the sticker world and its stages: python3 -m unittest discover -s train"""
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import numpy as np  # noqa: E402
+
+from stickers import atlas, clips, concepts, contrast, documents, paint, scenes, speech  # noqa: E402
+
+ANY = [[0]] * len(concepts.ONE)
+
+
+def fake_atlas():
+    """An atlas of one set whose stickers are random blobs: the real one is not in the repository."""
+    a = atlas.Atlas.__new__(atlas.Atlas)
+    rng = np.random.default_rng(0)
+    a.sets, a.icons, a.trained, a.unseen = ["noto"], list(concepts.ICONS), [0], [0]
+    a.levels = {s: rng.integers(0, 255, (1, len(concepts.ICONS), s, s, 5), np.uint8) for s in (32,)}
+    a.sticker = lambda style, concept, pixels: a.levels[32][style, concept]
+    return a
+
+
+class WorldTest(unittest.TestCase):
+    def setUp(self):
+        self.scenes = [scenes.sample(3, i, ANY) for i in range(800)]
+
+    def test_names_are_distinct(self):
+        self.assertGreaterEqual(len(concepts.ONE), 500)
+        self.assertEqual(len(set(concepts.ONE)), len(concepts.ONE))
+
+    def test_captions_say_the_facts(self):
+        s = scenes.Sticker
+        ox, owl = concepts.ONE.index("ox"), concepts.ONE.index("owl")
+        blue = scenes.PATTERNS.index("striped") * len(scenes.COLOURS) + scenes.COLOURS.index("blue")
+        cases = (
+            (scenes.Scene("single", (s(ox, 0, .2, .8, .5),), blue), " a large ox in the bottom left on a striped blue background",
+             " ox, large, striped blue"),
+            (scenes.Scene("group", (s(ox, 0, .2, .8, .2), s(ox, 0, .7, .8, .2)), blue), " two oxen on a striped blue background",
+             " 2 oxen, striped blue"),
+            (scenes.Scene("pair", (s(owl, 0, .2, .5, .2), s(ox, 0, .8, .5, .2)), scenes.GROUNDS - 1),
+             " an owl to the left of an ox on a road", " owl left of ox, on a road"),
+            (scenes.Scene("several", (s(owl, 0, .9, .5, .2), s(ox, 0, .8, .5, .2), s(ox, 0, .1, .1, .2)), blue),
+             " two oxen and an owl on a striped blue background", " 2 oxen, owl, striped blue"))
+        for scene, sentence, terse in cases:
+            self.assertEqual(speech.caption(scene), sentence)
+            self.assertEqual(speech.caption(scene, "terse"), terse)
+
+    def test_mirrored_scenes_swap_sides(self):
+        for scene in self.scenes:
+            flipped = scenes.mirror(scene)
+            self.assertEqual(sorted(scenes.counts(scene)), sorted(scenes.counts(flipped)))
+            if scene.kind == "pair":
+                a, b = (scenes.relation(*x.stickers) for x in (scene, flipped))
+                self.assertEqual(b, {"left": "right", "right": "left"}.get(a, a))
+
+    def test_families_share_concepts_and_differ(self):
+        for i in range(0, len(self.scenes), scenes.FAMILY):
+            family = self.scenes[i:i + scenes.FAMILY]
+            self.assertLessEqual(len({s.concept for x in family for s in x.stickers}), 4)
+            self.assertGreater(len({speech.caption(x) for x in family}), 1)
+
+    def test_answers_agree_with_the_scene(self):
+        rng = np.random.default_rng(1)
+        for scene in self.scenes:
+            question, answer = speech.ask(scene, "how many", rng)
+            if "stickers" in question:
+                self.assertEqual(answer.strip(), concepts.COUNTS[len(scene.stickers)])
+            if scene.kind == "pair":
+                question, answer = speech.ask(scene, "relation", rng)
+                said = next(r for r, spoken in speech.RELATIONS.items() if f" {spoken} the " in question)
+                one, two = scene.stickers
+                if not question.startswith(f"is the {concepts.ONE[one.concept]} {speech.RELATIONS[said]} "):
+                    one, two = two, one
+                self.assertEqual(answer.strip() == "yes", scenes.relation(one, two) == said)
+
+    def test_pictures_are_made_by_seed(self):
+        a = fake_atlas()
+        one, two = (paint.picture(self.scenes[0], a, np.random.default_rng(4)) for _ in range(2))
+        np.testing.assert_array_equal(one, two)
+        self.assertGreater(one.std(), 0)
+        film = clips.frames(clips.sample(1, 0, ANY), a, np.random.default_rng(1))
+        self.assertEqual(film.shape, (clips.FRAMES, paint.SIDE, paint.SIDE, 3))
+
+
+class DocumentTest(unittest.TestCase):
+    def test_rules_are_in_the_examples(self):
+        library = documents.Library([scenes.sample(3, i, ANY) for i in range(4000)])
+        for seed in range(40):
+            rng = np.random.default_rng(seed)
+            doc = documents.task("name", 8, library, rng)
+            said = {}
+            for chunk in doc[:-1]:
+                concept = library.scenes[chunk.item].stickers[0].concept
+                self.assertEqual(said.setdefault(concept, chunk.answer), chunk.answer)
+            self.assertEqual(said[library.scenes[doc[-1].item].stickers[0].concept], doc[-1].answer)
+
+    def test_held_out_names_are_never_trained(self):
+        rng = np.random.default_rng(0)
+        trained = {documents.invented_name(rng) for _ in range(3000)}
+        self.assertFalse(trained & {documents.invented_name(rng, held_out=True) for _ in range(3000)})
+
+
+class ContrastTest(unittest.TestCase):
+    def test_cells_hold_what_lies_in_them(self):
+        scene = scenes.Scene("pair", (scenes.Sticker(0, 0, .1, .1, .2), scenes.Sticker(1, 0, .9, .9, .2)), 0)
+        names, weights, centres = contrast.parts([scene])
+        self.assertEqual(names[weights[0].argmax()], concepts.ONE[0])
+        self.assertEqual(names[weights[15].argmax()], concepts.ONE[1])
+        self.assertEqual(names[weights[5].argmax()], scenes.ground_words(0))
+        self.assertEqual(centres.sum().item(), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
