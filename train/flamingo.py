@@ -63,8 +63,10 @@ class Resampler(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, features):
-        """features [n, V, inputDim] of still images -> visual tokens [n, R, dim]."""
-        x = self.project(features) + self.time[0]
+        """features of still images [n, V, inputDim], or of videos with as many frames as there are
+        embeddings [n, F, V, inputDim] -> visual tokens [n, R, dim]."""
+        x = self.project(features)
+        x = x + self.time[0] if x.dim() == 3 else (x + self.time[:, None]).flatten(1, 2)
         z = self.latents.expand(x.shape[0], -1, -1)
         for layer in self.layers:
             z = layer(x, z)
@@ -83,10 +85,15 @@ class GatedCrossAttention(nn.Module):
         self.up, self.down = linear(dim, c["hidden"]), linear(c["hidden"], dim)
         self.attn_gate, self.ff_gate = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
 
-    def forward(self, y, media, seen):
-        """y [n, L, dim]; media [n, R, media_dim], one image; seen [n, L, 1] is 1 from <image> on."""
-        k, v = self.kv(self.norm_media(media)).chunk(2, -1)
-        o = self.out(attend(self.q(self.norm(y)), k, v, self.heads) * seen)
+    def forward(self, y, media, phi):
+        """y [n, L, dim]; media [n, K, R, media_dim], K images; phi [n, L] is the image that a
+        position sees, from 1, or 0 for none."""
+        k, v = self.kv(self.norm_media(media)).flatten(1, 2).chunk(2, -1)
+        number = torch.arange(1, media.shape[1] + 1, device=y.device).repeat_interleave(media.shape[2])
+        # Where nothing is seen everything is, and counts for nothing: a row of -inf has no softmax.
+        hidden = ((phi[..., None] != number) & (phi[..., None] > 0)) if media.shape[1] > 1 else None
+        bias = None if hidden is None else torch.zeros(hidden.shape, device=y.device).masked_fill(hidden, float("-inf"))[:, None]
+        o = self.out(attend(self.q(self.norm(y)), k, v, self.heads, bias) * (phi > 0).unsqueeze(-1))
         y = y + torch.tanh(self.attn_gate) * o
         return y + torch.tanh(self.ff_gate) * self.down(squared_relu(self.up(self.ff_norm(y))))
 
@@ -142,15 +149,21 @@ class Decoder(nn.Module):
         away = (at[None, :] - at[:, None]).float()
         return slopes[:, None, None] * away.masked_fill(away > 0, float("-inf"))
 
-    def forward(self, ids, media=None, xattn=None, seen=None):
-        """ids [n, L] -> logits [n, L, vocab]."""
+    def hidden(self, ids, media=None, xattn=None, phi=None, extra=None):
+        """ids [n, L] -> normalised states [n, L, dim]; extra [n, L, dim] is added to the embeddings."""
         y = self.embed(ids)
+        if extra is not None:
+            y = y + extra
         bias = self.bias(ids.shape[1], ids.device)
         for i, block in enumerate(self.blocks):
             if xattn is not None and str(i) in xattn:
-                y = xattn[str(i)](y, media, seen)
+                y = xattn[str(i)](y, media, phi)
             y = block(y, bias)
-        return F.linear(self.norm(y), self.embed.weight)
+        return self.norm(y)
+
+    def forward(self, ids, media=None, xattn=None, phi=None):
+        """ids [n, L] -> logits [n, L, vocab]."""
+        return F.linear(self.hidden(ids, media, xattn, phi), self.embed.weight)
 
 
 class Flamingo(nn.Module):
@@ -168,9 +181,10 @@ class Flamingo(nn.Module):
         self.lm = Decoder(lm)
 
     def read(self, visual_tokens, ids):
-        """visual tokens [n, R, dim] and ids [n, L] -> logits [n, L, vocab]."""
-        seen = (ids == self.config["tokens"]["image"]).cumsum(1).clamp(max=1).unsqueeze(-1).float()
-        return self.lm(ids, visual_tokens, self.xattn, seen)
+        """visual tokens [n, R, dim], or [n, K, R, dim] of K images, and ids [n, L] -> logits [n, L, vocab]."""
+        media = visual_tokens if visual_tokens.dim() == 4 else visual_tokens[:, None]
+        phi = (ids == self.config["tokens"]["image"]).cumsum(1).clamp(max=media.shape[1])
+        return self.lm(ids, media, self.xattn, phi)
 
     def look(self, images):
         """images [n, 3, S, S] -> visual tokens [n, R, dim]."""

@@ -4,7 +4,8 @@ Without Normalization" (arXiv 2102.06171), with timm's dm_nfnet parameter names 
 
 The activation's gain gamma and a block's beta are multiplied into the kernel of the
 convolution that follows, which is the same function and saves passes over the pictures.
-In training mode GELU is approximated; in eval mode it is exact.
+In training mode GELU is approximated; in eval mode it is exact. "relu" in its place, with the same
+gain, halves the time of a training step on a CPU.
 """
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,11 @@ EPS = 1e-5
 def gelu(x, exact):
     """GELU by the error function, or the tanh approximation (0.0005 off, a third of the time)."""
     return F.gelu(x, approximate="none" if exact else "tanh")
+
+
+def activation(x, exact, kind):
+    """GELU or ReLU."""
+    return F.relu(x) if kind == "relu" else gelu(x, exact)
 
 
 class ScaledConv(nn.Module):
@@ -94,7 +100,7 @@ class SqueezeExcite(nn.Module):
 class Block(nn.Module):
     """Bottleneck residual block; beta is the inverse standard deviation of its input."""
 
-    def __init__(self, cin, cout, stride, group_width, beta):
+    def __init__(self, cin, cout, stride, group_width, beta, kind):
         super().__init__()
         mid = cout // 2
         groups = mid // group_width
@@ -108,12 +114,12 @@ class Block(nn.Module):
         self.conv3 = ScaledConv(mid, cout)
         self.attn_last = SqueezeExcite(cout, cout // 2)
         self.skipinit_gain = nn.Parameter(torch.zeros(()))
-        self.stride, self.beta = stride, beta
+        self.stride, self.beta, self.kind = stride, beta, kind
 
     def forward(self, x):
         """x [n, cin, h, w] -> [n, cout, ceil(h/stride), ceil(w/stride)]."""
-        exact = not self.training
-        a = gelu(x, exact)
+        act = lambda t: activation(t, not self.training, self.kind)
+        a = act(x)
         shortcut = x
         if self.downsample is not None:
             pooled = a
@@ -121,17 +127,18 @@ class Block(nn.Module):
                 pooled = F.avg_pool2d(a, 2, 2, ceil_mode=True, count_include_pad=False)
             shortcut = self.downsample["conv"](pooled, GAMMA * self.beta)
         h = self.conv1(a, GAMMA * self.beta)
-        h = self.conv2(gelu(h, exact), GAMMA)
-        h = self.conv2b(gelu(h, exact), GAMMA)
-        h = self.conv3(gelu(h, exact), GAMMA)
+        h = self.conv2(act(h), GAMMA)
+        h = self.conv2b(act(h), GAMMA)
+        h = self.conv3(act(h), GAMMA)
         return Excite.apply(shortcut, h, self.attn_last(h) * (self.skipinit_gain * ALPHA))
 
 
 class Stem(nn.Module):
     """Four 3x3 convolutions with strides 2, 1, 1, 2."""
 
-    def __init__(self, widths):
+    def __init__(self, widths, kind):
         super().__init__()
+        self.kind = kind
         self.conv1 = ScaledConv(3, widths[0], 3, 2)
         self.conv2 = ScaledConv(widths[0], widths[1], 3)
         self.conv3 = ScaledConv(widths[1], widths[2], 3)
@@ -141,7 +148,7 @@ class Stem(nn.Module):
         """x [n, 3, h, w] -> [n, widths[3], h/4, w/4], no activation after."""
         x = self.conv1(x)
         for conv in (self.conv2, self.conv3, self.conv4):
-            x = conv(gelu(x, not self.training), GAMMA)
+            x = conv(activation(x, not self.training, self.kind), GAMMA)
         return x
 
 
@@ -150,13 +157,14 @@ class NFNet(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        self.stem = Stem(config["stem"])
+        self.kind = config["activation"]
+        self.stem = Stem(config["stem"], self.kind)
         stages, cin, var = [], config["stem"][3], 1.0
         for s, (cout, depth) in enumerate(zip(config["widths"], config["depths"])):
             blocks = []
             for b in range(depth):
                 stride = 2 if b == 0 and s > 0 else 1
-                blocks.append(Block(cin, cout, stride, config["groupWidth"], var ** -0.5))
+                blocks.append(Block(cin, cout, stride, config["groupWidth"], var ** -0.5, self.kind))
                 var = (1.0 if b == 0 else var) + ALPHA ** 2
                 cin = cout
             stages.append(nn.Sequential(*blocks))
@@ -166,5 +174,5 @@ class NFNet(nn.Module):
     def forward(self, images):
         """images [n, 3, h, w], normalised -> features [n, h/32 * w/32, features], rows of y then x."""
         x = self.stages(self.stem(images))
-        x = GAMMA * gelu(self.final_conv(x), not self.training)
+        x = GAMMA * activation(self.final_conv(x), not self.training, self.kind)
         return x.flatten(2).transpose(1, 2)

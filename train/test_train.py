@@ -88,7 +88,7 @@ class ModelTest(unittest.TestCase):
         weights = tensorfile.read(os.path.join(GOLDEN, "model.safetensors"))
         want = tensorfile.read(os.path.join(GOLDEN, "expected.safetensors"))
         model = nfnet.NFNet({"stem": [2, 4, 8, 16], "widths": [32, 64, 96, 96], "depths": [1, 2, 3, 1],
-                             "groupWidth": 16, "features": 128}).eval()
+                             "groupWidth": 16, "features": 128, "activation": "gelu"}).eval()
         model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items() if "head" not in k})
         images = [k for k in want if "image" in k]
         self.assertTrue(images)

@@ -5,6 +5,7 @@
 Everything is seeded, and a run that was stopped goes on where its last checkpoints are.
 """
 import argparse
+import json
 import os
 import sys
 
@@ -13,12 +14,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import torch  # noqa: E402
+from PIL import Image  # noqa: E402
 
+import export  # noqa: E402
+import flamingo  # noqa: E402
 import heap  # noqa: E402
 from stickers import atlas as atlases  # noqa: E402
-from stickers import config, contrast, pool, words  # noqa: E402
+from stickers import (batches, clips, config, contrast, documents, features, interleave, language, measure,  # noqa: E402
+                      pool, scenes, words)
 
-STAGES = ("contrast",)
+STAGES = ("contrast", "language", "interleave", "measure", "export")
+CROWDS = 0.4  # of the scenes of stage 1
+CLIPS = 4000  # of the language stage; more than it can remember
 
 
 def options(argv):
@@ -32,7 +39,13 @@ def options(argv):
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="torch device")
     p.add_argument("--stages", default=",".join(STAGES), help="which stages to run, of " + ",".join(STAGES))
     p.add_argument("--pool", type=int, default=32768, help="scenes in a pool of pictures")
-    p.add_argument("--contrast-steps", type=int, default=9000, help="steps of stage 1")
+    p.add_argument("--pools", type=int, default=2, help="pools of stage 3")
+    p.add_argument("--contrast-steps", type=int, default=8000, help="steps of stage 1")
+    p.add_argument("--language-steps", type=int, default=4000, help="steps of stage 2")
+    p.add_argument("--clips", type=int, default=12000, help="videos of stage 3")
+    p.add_argument("--interleave-steps", type=int, default=10000, help="steps of stage 3")
+    p.add_argument("--measure", type=float, default=1.0, help="how many cases to measure on, as a share of the usual")
+    p.add_argument("--tuning", action="store_true", help="measure on the seed for tuning and not on the fresh one")
     return p.parse_args(argv)
 
 
@@ -52,12 +65,61 @@ def main(argv=None):
     tokenizer = words.learn(o.seed)
     atlas = atlases.Atlas(o.atlas)
     styles, amp = config.styles(atlas), precision(o.device)
+    having = atlas.having(styles)
     stages = o.stages.split(",")
     if "contrast" in stages:
         pupil = contrast.Pupil(config.CONFIG).to(o.device)
         print(f"contrast: {sum(p.numel() for p in pupil.vision.parameters()):,} parameters in the encoder", flush=True)
-        pools = pool.Pools(os.path.join(work, "pools"), atlas, 1000 * o.seed, o.pool, styles, o.threads)
+        pools = pool.Pools(os.path.join(work, "pools"), atlas, 1000 * o.seed, o.pool, styles, o.threads, crowds=CROWDS)
         contrast.train(pupil, tokenizer, pools, o.contrast_steps, o.seed, work, o.device, amp)
+    if "language" in stages:
+        known = documents.Library([scenes.sample(1000 * o.seed, i, having) for i in range(2 * o.pool)])
+        films = [clips.sample(1000 * o.seed, i, having) for i in range(CLIPS)]
+        lm = flamingo.Decoder(config.CONFIG["lm"]).to(o.device)
+        language.train(lm, batches.Source(tokenizer, known, films), o.language_steps, o.seed, work, o.device, amp)
+    if not {"interleave", "measure", "export"} & set(stages):
+        return
+    model = flamingo.Flamingo(config.CONFIG).to(o.device)
+    if "interleave" in stages:
+        load(model.vision, os.path.join(work, "contrast.pt"), "vision.")
+        load(model.lm, os.path.join(work, "language.pt"), "")
+        source, media = shelves(model.vision.to(memory_format=torch.channels_last).eval(), tokenizer, atlas, styles, work, o)
+        interleave.train(model, source, media, o.interleave_steps, o.seed, work, o.device, amp)
+    else:
+        load(model, os.path.join(work, "interleave.pt"), "")
+    if "measure" in stages:
+        figures, failures = measure.everything(model, tokenizer, atlas, measure.TUNING if o.tuning else measure.FRESH,
+                                               o.device, amp, o.measure)
+        print(measure.show(figures), flush=True)
+        with open(os.path.join(o.out, "figures.json"), "w", encoding="utf-8") as f:
+            json.dump(figures, f, indent=1)
+        for style, wrong in failures.items():
+            for i, (pixels, said, truth) in enumerate(wrong):
+                Image.fromarray(pixels).save(os.path.join(o.out, f"failure-{style}-{i}.png"))
+                print(f"{style} {i}: it says{said} where there is{truth}", flush=True)
+    if "export" in stages:
+        export.checkpoint(model.cpu().eval(), tokenizer, o.out)
+        print(f"wrote {o.out}", flush=True)
+
+
+def load(module, path, prefix):
+    """Take a module's weights from a stage's checkpoint."""
+    saved = torch.load(path, map_location="cpu")["modules"]
+    module.load_state_dict({k[len(prefix):]: v for k, v in saved.items() if k.startswith(prefix)})
+
+
+def shelves(vision, tokenizer, atlas, styles, work, o):
+    """What stage 3 reads: a Source of pools of their own and of clips, and their features."""
+    pools = pool.Pools(os.path.join(work, "stills"), atlas, 1000 * o.seed + 500, o.pool, styles, o.threads, o.pools)
+    stamp = {"vision": float(sum(p.double().abs().sum() for p in vision.parameters())), "seed": o.seed, "pool": o.pool}
+    folder, known, stills = os.path.join(work, "features"), [], []
+    for k in range(o.pools):
+        shown, seen = features.of_pool(vision, pools.at(k), folder, f"stills-{k}", {**stamp, "k": k}, o.device)
+        known += shown
+        stills.append(seen)
+    films, moving = features.of_clips(vision, atlas, 1000 * o.seed, o.clips, styles, folder, "clips",
+                                      {**stamp, "clips": o.clips}, o.device, o.threads)
+    return batches.Source(tokenizer, documents.Library(known), films), interleave.Media(stills, moving)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ import preprocess
 from stickers import paint, words
 
 CONFIG = {
-    "vision": {"family": "nfnet", "widths": [64, 128, 256, 384], "depths": [1, 2, 4, 2], "groupWidth": 32,
-               "stem": [4, 8, 16, 32], "activation": "gelu", "features": 384},
+    "vision": {"family": "nfnet", "widths": [32, 96, 256, 384], "depths": [1, 2, 4, 2], "groupWidth": 16,
+               "stem": [4, 8, 16, 32], "activation": "relu", "features": 384},
     "preprocess": {"size": paint.SIDE, "fit": "pad", "mean": list(preprocess.MEAN), "std": list(preprocess.STD)},
     "resampler": {"inputDim": 384, "dim": 256, "depth": 2, "heads": 8, "headDim": 32, "latents": 24,
                   "hidden": 1024, "activation": "squared_relu", "frames": 8},

@@ -21,6 +21,7 @@ from stickers import concepts, scenes, speech
 
 GRID = 4
 JOINT = 256
+BATCH, EPOCHS = 64, 3  # EPOCHS: how often a pool is seen
 MOST = 4  # centres in a cell that are told apart: 0 to 3
 
 
@@ -134,14 +135,14 @@ def losses(pupil, tokenizer, batch, pixels, rng, device, amp):
     return 0.5 * whole + 2 * part + 0.3 * where, figures
 
 
-def train(pupil, tokenizer, pools, steps, seed, folder, device, amp, batch=64, lr=2.5e-3, epochs=3):
-    """Run the stage, or what is left of it; each pool of `pools` is seen `epochs` times."""
+def train(pupil, tokenizer, pools, steps, seed, folder, device, amp, lr=2.5e-3):
+    """Run the stage, or what is left of it; each pool of `pools` is seen EPOCHS times."""
     pupil.train()
     pupil.vision.to(memory_format=torch.channels_last)
 
     def loss_of(rng, step):
-        pool = pools.at(step * batch // (epochs * pools.n))
-        first = np.sort(rng.choice(pools.n // scenes.FAMILY, batch // scenes.FAMILY, replace=False)) * scenes.FAMILY
+        pool = pools.at(step * BATCH // (EPOCHS * pools.n))
+        first = np.sort(rng.choice(pools.n // scenes.FAMILY, BATCH // scenes.FAMILY, replace=False)) * scenes.FAMILY
         at = (first[:, None] + np.arange(scenes.FAMILY)).ravel()
         pixels, chosen = pool.pixels[at], [pool.scenes[i] for i in at]
         for i in np.flatnonzero(rng.uniform(size=len(at)) < 0.5):

@@ -15,6 +15,7 @@ TASKS = ("register", "format", "name", "attribute")
 OUTPUT = "Output:"
 # One name in five and one format in five are met only when measuring.
 HELD_OUT = 5
+MANY = 200  # pictures of a thing: a document seldom shows one of them twice
 
 
 class Library:
@@ -106,7 +107,11 @@ def task(kind, shots, library, rng, held_out=False):
     # Every rule is shown before any is shown twice.
     order = np.concatenate([rng.permutation(ways) for _ in range(shots // ways + 1)])[:shots]
     order = [*order, rng.integers(ways)]
-    return [Chunk(_of(items_of[chosen[k]], rng), OUTPUT, " " + names[k]) for k in order]
+    shown = []
+    for k in order:
+        fresh = [i for i in items_of[chosen[k]] if i not in shown] if len(items_of[chosen[k]]) < MANY else None
+        shown.append(_of(fresh or items_of[chosen[k]], rng))
+    return [Chunk(item, OUTPUT, " " + names[k]) for item, k in zip(shown, order)]
 
 
 def _of(items, rng):

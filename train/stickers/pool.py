@@ -14,39 +14,40 @@ _atlas = None  # what forked workers paint from: too large to send to them
 
 
 def _fill(job):
-    path, styles, seed, n, first, augment = job
+    path, styles, seed, n, first, augment, crowds = job
     pixels = np.load(path, mmap_mode="r+")
     for i in range(first, min(first + CHUNK, n)):
-        pixels[i] = paint.picture(scenes.sample(seed, i, styles), _atlas, np.random.default_rng([seed, 4, i]), augment=augment)
+        pixels[i] = paint.picture(scenes.sample(seed, i, styles, crowds=crowds), _atlas, np.random.default_rng([seed, 4, i]), augment=augment)
 
 
 class Pool:
     """n scenes in `scenes` and their pictures in `pixels`, uint8 [n, S, S, 3]; painted on first use."""
 
-    def __init__(self, folder, atlas, seed, n, styles, workers=2, augment=True):
+    def __init__(self, folder, atlas, seed, n, styles, workers=2, augment=True, crowds=0.0):
         global _atlas
         _atlas, having = atlas, atlas.having(styles)
         path, stamp = os.path.join(folder, "pixels.npy"), os.path.join(folder, "pool.json")
-        recipe = {"seed": seed, "n": n, "side": paint.SIDE, "styles": list(styles), "augment": augment, "version": 1}
+        recipe = {"seed": seed, "n": n, "side": paint.SIDE, "styles": list(styles), "augment": augment,
+                  "crowds": crowds, "version": 2}
         if not os.path.exists(stamp) or json.load(open(stamp)) != recipe:
             os.makedirs(folder, exist_ok=True)
             np.lib.format.open_memmap(path, "w+", np.uint8, (n, paint.SIDE, paint.SIDE, 3))
-            jobs = [(path, having, seed, n, i, augment) for i in range(0, n, CHUNK)]
+            jobs = [(path, having, seed, n, i, augment, crowds) for i in range(0, n, CHUNK)]
             with multiprocessing.get_context("fork").Pool(workers) as p:
                 for _ in p.imap_unordered(_fill, jobs):
                     pass
             with open(stamp, "w") as f:
                 json.dump(recipe, f)
-        self.scenes = [scenes.sample(seed, i, having) for i in range(n)]
+        self.scenes = [scenes.sample(seed, i, having, crowds=crowds) for i in range(n)]
         self.pixels = np.load(path, mmap_mode="r")
 
 
 class Pools:
     """Pool after pool of n scenes each, painted when it is their turn; the last `keep` stay on disk."""
 
-    def __init__(self, folder, atlas, seed, n, styles, workers=2, keep=4):
+    def __init__(self, folder, atlas, seed, n, styles, workers=2, keep=2, crowds=0.0):
         self.n, self.keep, self.folder = n, keep, folder
-        self._make = lambda k: Pool(self._path(k), atlas, seed + k, n, styles, workers)
+        self._make = lambda k: Pool(self._path(k), atlas, seed + k, n, styles, workers, crowds=crowds)
         self._number, self._pool = None, None
 
     def _path(self, k):

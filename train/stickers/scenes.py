@@ -15,6 +15,8 @@ from stickers import concepts
 Sticker = collections.namedtuple("Sticker", "concept style x y size")
 Scene = collections.namedtuple("Scene", "kind stickers ground")
 
+# "crowd" is for stage 1 alone, where the more there is to see, the more there is to learn.
+CROWD = 9
 KINDS = ("single", "group", "pair", "several")
 SHARES = (0.34, 0.2, 0.24, 0.22)
 FAMILY = 4
@@ -46,19 +48,23 @@ def sample_ground(rng):
     return int(plain + rng.integers(len(LANDSCAPES)) if rng.uniform() < 1 / 6 else rng.integers(plain))
 
 
-def sample(seed, i, styles, kind=None):
+def sample(seed, i, styles, kind=None, crowds=0.0):
     """Scene number i of the world with this seed. styles: which sets there are (an Atlas's
-    `having`: concept -> style indices); kind: one of KINDS, or None for any."""
+    `having`: concept -> style indices); kind: one of KINDS, or None for any; crowds: share of
+    families that are crowds."""
     family = np.random.default_rng([seed, 1, i // FAMILY])
     drawn = KINDS[family.choice(len(KINDS), p=SHARES)]
-    shown = family.choice(len(concepts.ONE), 4, replace=False)
+    shown = family.choice(len(concepts.ONE), CROWD, replace=False)
+    if crowds and family.uniform() < crowds:
+        drawn = "crowd"
     rng = np.random.default_rng([seed, 2, i])
     return arrange(kind or drawn, shown, rng, styles)
 
 
 def arrange(kind, shown, rng, styles, ground=None):
-    """A scene of a kind with the first of these concepts (4 of them); all else is drawn with rng."""
-    make = {"single": _single, "group": _group, "pair": _pair, "several": _several}[kind]
+    """A scene of a kind with the first of these concepts (CROWD of them); all else is drawn with rng."""
+    make = {"single": _single, "group": _group, "pair": _pair, "several": _several,
+            "crowd": _crowd}[kind]
     same = {}
     uniform = rng.uniform() < 0.5
     stickers = []
@@ -128,6 +134,12 @@ def _several(shown, rng):
         return all(b - a >= 0.06 for a, b in zip(left, left[1:]))
 
     spots, size = _apart(total, rng.uniform(0.22, 0.33), 0.92, rng, ordered)
+    return [(c, x, y, size * rng.uniform(0.92, 1.05)) for c, (x, y) in zip(which, spots)]
+
+
+def _crowd(shown, rng):
+    which = rng.permutation(shown)[:rng.integers(6, CROWD + 1)]
+    spots, size = _apart(len(which), rng.uniform(0.22, 0.29), 0.9, rng)
     return [(c, x, y, size * rng.uniform(0.92, 1.05)) for c, (x, y) in zip(which, spots)]
 
 

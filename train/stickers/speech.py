@@ -41,7 +41,7 @@ def caption(scene, register="sentence"):
     if register == "sentence":
         return f" {things(scene)} {scenes.ground_words(scene.ground)}"
     if register == "telling":
-        verb = "is" if len(s) == 1 or scene.kind in ("pair", "several") and scenes.counts(scene)[0][1] == 1 else "are"
+        verb = "is" if len(s) == 1 or scene.kind != "group" and scenes.counts(scene)[0][1] == 1 else "are"
         where = f"the background is {ground}" if scenes.ground_words(scene.ground).endswith("background") else f"it is {ground}"
         return f" there {verb} {things(scene)}. {where}."
     if register == "terse":

@@ -1,0 +1,84 @@
+"""Stage 3: resampler, gated cross-attention and the embedding of <EOC> learn to show the frozen
+decoder what the frozen encoder sees. Gates start at zero, so it starts as the decoder.
+
+Every step visits every data set and adds their losses, weighted, before it updates (paper, 3.2.2).
+"""
+import numpy as np
+import torch
+
+import bpe
+import stage
+from stickers import batches, language
+
+FROZEN = ("vision.", "lm.")
+
+
+class Media:
+    """Features of the items of a source: of scenes [n, V, dim] in one or more arrays, and of clips."""
+
+    def __init__(self, stills, films):
+        """stills: list of arrays [n, V, dim] that follow each other; films [n, F, V, dim]."""
+        self.stills, self.films = stills, films
+        self.starts = np.cumsum([0] + [len(x) for x in stills])
+
+    def of(self, items, video):
+        """Features of items, float32."""
+        if video:
+            return torch.from_numpy(self.films[items].astype(np.float32))
+        out = [None] * len(items)
+        for i, item in enumerate(items):
+            part = int(np.searchsorted(self.starts, item, "right")) - 1
+            out[i] = self.stills[part][item - self.starts[part]]
+        return torch.from_numpy(np.stack(out).astype(np.float32))
+
+
+def show(model, media, batch, device):
+    """Visual tokens of a batch, [n, K, R, dim], K the most pictures of a row."""
+    rows = [(i, k) for i, items in enumerate(batch.items) for k in range(len(items))]
+    seen = model.resampler(media.of([batch.items[i][k] for i, k in rows], batch.video).to(device)).float()
+    out = torch.zeros((len(batch.items), max(map(len, batch.items)), *seen.shape[1:]), device=device)
+    i, k = torch.tensor(rows, device=device).T
+    return out.index_put((i, k), seen)
+
+
+def states(model, media, batch, device):
+    """The decoder's last states [n, L, dim] of a batch, pictures shown."""
+    return model.lm.hidden(batch.ids.to(device), show(model, media, batch, device), model.xattn, batch.phi.to(device))
+
+
+def loss(model, source, media, rng, device, amp):
+    """Loss and figures of one batch of every data set."""
+    total, figures = 0.0, {}
+    for name in batches.DATASETS:
+        b = source.draw(name, rng)
+        targets, answers = b.targets.to(device), b.answers.to(device)
+        with amp():
+            y = states(model, media, b, device)
+        part, right = language.text_loss(model.lm, y, targets, answers & (targets >= 0), amp)
+        total = total + batches.LAMBDA[name] * part
+        figures[name], figures[name + " tokens"] = part.item(), right
+        if name == "tasks":
+            ids = b.ids.to(device)
+            last = answers & (torch.cumsum((ids == bpe.IMAGE).long(), 1) == (ids == bpe.IMAGE).sum(1, keepdim=True))
+            with torch.no_grad():
+                _, figures["last answers' tokens"] = language.text_loss(model.lm, y, targets, last & (targets >= 0), amp)
+    gates = [abs(torch.tanh(x.attn_gate).item()) for x in model.xattn.values()]
+    return total, {**figures, "gate": float(np.mean(gates))}
+
+
+def train(model, source, media, steps, seed, folder, device, amp, lr=1.2e-3):
+    """Run the stage, or what is left of it."""
+    model.train()
+    model.vision.eval()
+    for name, p in model.named_parameters():
+        p.requires_grad_(not name.startswith(FROZEN))
+    words = model.lm.embed.weight.requires_grad_(True)
+    only = torch.zeros(len(words), 1, device=device)
+    only[bpe.EOC] = 1
+    hook = words.register_hook(lambda g: g * only)
+    named = list(model.named_parameters())
+    groups = (stage.groups([(n, p) for n, p in named if n.startswith("xattn.")], lr, 0.1)
+              + stage.groups([(n, p) for n, p in named if n.startswith("resampler.")], lr, 0.0)
+              + [{"params": [words], "lr": lr, "weight_decay": 0.0}])
+    stage.run("interleave", model, groups, lambda rng, _: loss(model, source, media, rng, device, amp), steps, seed, folder)
+    hook.remove()
