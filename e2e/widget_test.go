@@ -89,3 +89,27 @@ func TestWidgetModes(t *testing.T) {
 		}
 	}
 }
+
+// TestWidgetVideos shows and describes a video of its own, and one that stands on the page.
+func TestWidgetVideos(t *testing.T) {
+	page := openStudio(t, "nano")
+	eval[bool](page, "import('/flamingo-caption.js').then(() => true)")
+	want := eval[string](page, "model.caption(films[0]).then((r) => r.text)") + " | Describe this video"
+	for _, c := range []struct{ name, html, shows string }{
+		{"src", `<flamingo-caption src="FILM#film.webm"></flamingo-caption>`, "video"},
+		{"for", `<video id="clip" src="FILM" muted></video><flamingo-caption for="clip"></flamingo-caption>`, ""},
+	} {
+		got := eval[string](page, fmt.Sprintf(`(async () => {
+			document.body.innerHTML = %q.replace('FILM', URL.createObjectURL(films[0]))
+			const element = document.querySelector('flamingo-caption')
+			const button = element.shadowRoot.querySelector('[part=button]').textContent
+			const failed = new Promise((told) => element.addEventListener('flamingo-error', ({ detail }) => told(detail.error.message)))
+			const text = await Promise.race([element.start().then((result) => result?.text ?? failed), failed])
+			const shown = [...element.shadowRoot.querySelectorAll('[part=picture]')].filter((one) => !one.hidden)
+			return text + ' | ' + button + ' | ' + shown.map((one) => one.localName).join()
+		})()`, c.html))
+		if got != want+" | "+c.shows {
+			t.Errorf("%s: %q, want %q", c.name, got, want+" | "+c.shows)
+		}
+	}
+}

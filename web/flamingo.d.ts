@@ -708,9 +708,10 @@ export class FlamingoError extends Error {
  * ```js
  * import './flamingo-caption.js';
  * const element = document.createElement('flamingo-caption');
- * Object.assign(element, { src: './cat.jpg', mode: 'classify', labels: 'a cat, a dog', loading: 'eager' });
- * element.addEventListener('flamingo-caption', ({ detail }) => output.append(detail.text));
+ * Object.assign(element, { src: './cat.jpg', mode: 'classify', labels: 'a cat, a dog' });
+ * element.addEventListener('flamingo-caption', ({ detail }) => console.log(detail.text));
  * output.append(element);
+ * await element.start();
  * ```
  */
 export interface FlamingoCaptionElement extends HTMLElement {
