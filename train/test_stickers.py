@@ -1,25 +1,27 @@
 """Tests of the sticker world and its stages: python3 -m unittest discover -s train"""
+import json
 import os
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import numpy as np  # noqa: E402
 
-from stickers import atlas, clips, concepts, contrast, documents, paint, scenes, speech  # noqa: E402
+from stickers import atlas, clips, concepts, contrast, documents, paint, scenes, scores, speech  # noqa: E402
 
 ANY = [[0]] * len(concepts.ONE)
 
 
-def fake_atlas():
-    """An atlas of one set whose stickers are random blobs: the real one is not in the repository."""
-    a = atlas.Atlas.__new__(atlas.Atlas)
-    rng = np.random.default_rng(0)
-    a.sets, a.icons, a.trained, a.unseen = ["noto"], list(concepts.ICONS), [0], [0]
-    a.levels = {s: rng.integers(0, 255, (1, len(concepts.ICONS), s, s, 5), np.uint8) for s in (32,)}
-    a.sticker = lambda style, concept, pixels: a.levels[32][style, concept]
-    return a
+def fake_atlas(folder):
+    """An atlas of small noise: the drawings are not in the repository."""
+    sets = ["noto", atlas.UNSEEN]
+    with open(os.path.join(folder, "atlas.json"), "w", encoding="utf-8") as f:
+        json.dump({"side": 32, "sets": sets, "icons": concepts.ICONS}, f)
+    noise = np.random.default_rng(0).integers(0, 255, (len(sets), len(concepts.ICONS), 32, 32, 5), np.uint8)
+    np.save(os.path.join(folder, "atlas-32.npy"), noise)
+    return atlas.Atlas(folder)
 
 
 class WorldTest(unittest.TestCase):
@@ -76,7 +78,8 @@ class WorldTest(unittest.TestCase):
                 self.assertEqual(answer.strip() == "yes", scenes.relation(one, two) == said)
 
     def test_pictures_are_made_by_seed(self):
-        a = fake_atlas()
+        with tempfile.TemporaryDirectory() as folder:
+            a = fake_atlas(folder)
         one, two = (paint.picture(self.scenes[0], a, np.random.default_rng(4)) for _ in range(2))
         np.testing.assert_array_equal(one, two)
         self.assertGreater(one.std(), 0)
@@ -110,6 +113,25 @@ class ContrastTest(unittest.TestCase):
         self.assertEqual(names[weights[15].argmax()], concepts.ONE[1])
         self.assertEqual(names[weights[5].argmax()], scenes.ground_words(0))
         self.assertEqual(centres.sum().item(), 2)
+
+
+class ScoresTest(unittest.TestCase):
+    def test_true_captions_are_right_in_everything(self):
+        known = [scenes.sample(3, i, ANY) for i in range(600)]
+        for name, row in scores.captions([speech.caption(s) for s in known], known).items():
+            self.assertAlmostEqual(row["value"], 10 if name == "CIDEr" else 1, places=6, msg=name)
+
+    def test_wrong_captions_are_wrong(self):
+        scene = scenes.Scene("pair", (scenes.Sticker(0, 0, .2, .5, .2), scenes.Sticker(1, 0, .8, .5, .2)), 0)
+        a, b = concepts.counted(0, 1), concepts.counted(1, 1)
+        rows = (("exact", f" {a} to the left of {b} on a plain grey background"),
+                ("background", f" {a} to the left of {b} on a plain grey background"),
+                ("relation", f" {b} to the left of {a} on a plain white background"),
+                ("relation", f" {a} above {b} on a plain white background"), ("exact", None))
+        for figure, text in rows:
+            self.assertEqual(scores.captions([text], [scene])[figure]["value"], 0, (figure, text))
+        f1 = scores.captions([f" {a} on a plain white background"], [scene])["object F1"]["value"]
+        self.assertAlmostEqual(f1, 2 / 3)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,11 @@ import flamingo  # noqa: E402
 import heap  # noqa: E402
 from stickers import atlas as atlases  # noqa: E402
 from stickers import (batches, clips, config, contrast, documents, features, interleave, language, measure,  # noqa: E402
-                      pool, scenes, words)
+                      plots, pool, scenes, words)
 
 STAGES = ("contrast", "language", "interleave", "measure", "export")
 CROWDS = 0.4  # of the scenes of stage 1
+SMALL = {"pool": 1024, "pools": 1, "clips": 64, "contrast_steps": 60, "language_steps": 40, "interleave_steps": 40, "measure": 0.02}
 CLIPS = 4000  # of the language stage; more than it can remember
 
 
@@ -45,7 +46,9 @@ def options(argv):
     p.add_argument("--clips", type=int, default=12000, help="videos of stage 3")
     p.add_argument("--interleave-steps", type=int, default=10000, help="steps of stage 3")
     p.add_argument("--measure", type=float, default=1.0, help="how many cases to measure on, as a share of the usual")
+    p.add_argument("--small", action="store_true", help="a smoke test of minutes: sizes and steps of a few minutes' work")
     p.add_argument("--tuning", action="store_true", help="measure on the seed for tuning and not on the fresh one")
+    p.set_defaults(**SMALL if "--small" in (sys.argv[1:] if argv is None else argv) else {})
     return p.parse_args(argv)
 
 
@@ -61,8 +64,9 @@ def main(argv=None):
     torch.set_num_threads(o.threads)
     torch.manual_seed(o.seed)
     work = o.work or os.path.join(o.out, "work")
-    os.makedirs(work, exist_ok=True)
-    tokenizer = words.learn(o.seed)
+    for folder in (work, o.out):
+        os.makedirs(folder, exist_ok=True)
+    tokenizer = words.known(os.path.join(work, "tokenizer.json"), o.seed)
     atlas = atlases.Atlas(o.atlas)
     styles, amp = config.styles(atlas), precision(o.device)
     having = atlas.having(styles)
@@ -78,7 +82,7 @@ def main(argv=None):
         lm = flamingo.Decoder(config.CONFIG["lm"]).to(o.device)
         language.train(lm, batches.Source(tokenizer, known, films), o.language_steps, o.seed, work, o.device, amp)
     if not {"interleave", "measure", "export"} & set(stages):
-        return
+        return plots.all_of(work, o.out)
     model = flamingo.Flamingo(config.CONFIG).to(o.device)
     if "interleave" in stages:
         load(model.vision, os.path.join(work, "contrast.pt"), "vision.")
@@ -100,6 +104,7 @@ def main(argv=None):
     if "export" in stages:
         export.checkpoint(model.cpu().eval(), tokenizer, o.out)
         print(f"wrote {o.out}", flush=True)
+    plots.all_of(work, o.out)
 
 
 def load(module, path, prefix):

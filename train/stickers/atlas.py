@@ -52,7 +52,8 @@ class Atlas:
         if not os.path.exists(os.path.join(folder, f"atlas-{SIDES[-1]}.npy")):
             build(folder)
         self.icons, self.sets = info["icons"], info["sets"]
-        self.levels = {s: np.load(os.path.join(folder, f"atlas-{s}.npy"), mmap_mode="r") for s in SIDES}
+        paths = {s: os.path.join(folder, f"atlas-{s}.npy") for s in SIDES}
+        self.levels = {s: np.load(p, mmap_mode="r") for s, p in paths.items() if os.path.exists(p)}
         self.unseen = [self.sets.index(UNSEEN)]
         self.trained = [i for i, s in enumerate(self.sets) if s != UNSEEN]
         self._there = self.levels[SIDES[-1]][..., 3].any((2, 3))
@@ -63,5 +64,5 @@ class Atlas:
 
     def sticker(self, style, concept, pixels):
         """[s, s, 5] uint8 at the smallest stored size that is no smaller than `pixels`, or the largest."""
-        side = next((s for s in reversed(SIDES) if s >= pixels), SIDES[0])
+        side = min((s for s in self.levels if s >= pixels), default=max(self.levels))
         return self.levels[side][style, concept]

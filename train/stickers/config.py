@@ -25,4 +25,4 @@ SEEN = ("noto", "twemoji", "fluent-emoji", "fluent-emoji-flat", "emojione")
 
 def styles(atlas):
     """Style indices for training, each as often as its share."""
-    return [atlas.sets.index(name) for name, n in SHARES.items() for _ in range(n)]
+    return [atlas.sets.index(name) for name, n in SHARES.items() if name in atlas.sets for _ in range(n)]

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import torch
 
-from stickers import clips, contrast, scenes
+from stickers import clips, contrast, pool, scenes
 
 CHUNK = 128
 _atlas = None
@@ -17,7 +17,7 @@ def _cached(folder, name, shape, recipe, fill, report=20):
     """A memory-mapped array whose chunks `fill(first, last)` gives in order; resumes where it was."""
     path, stamp = os.path.join(folder, name + ".npy"), os.path.join(folder, name + ".json")
     os.makedirs(folder, exist_ok=True)
-    state = json.load(open(stamp)) if os.path.exists(stamp) else {}
+    state = pool.read_stamp(stamp)
     done = state.get("done", 0) if state.get("recipe") == recipe else 0
     if not done:
         np.lib.format.open_memmap(path, "w+", np.float16, shape)
@@ -41,21 +41,21 @@ def see(vision, pixels, device, batch=64):
     return np.concatenate(out)
 
 
-def of_pool(vision, pool, folder, name, recipe, device):
+def of_pool(vision, pictures, folder, name, recipe, device):
     """(scenes, features [2 n, V, dim]) of a pool: all its scenes, then all of them mirrored."""
-    n = len(pool.scenes)
+    n = len(pictures.scenes)
 
     def fill(first, last):
         parts = []
         if first < n:
-            parts.append(pool.pixels[first:min(last, n)])
+            parts.append(pictures.pixels[first:min(last, n)])
         if last > n:
-            parts.append(pool.pixels[max(first, n) - n:last - n, :, ::-1])
+            parts.append(pictures.pixels[max(first, n) - n:last - n, :, ::-1])
         return see(vision, np.concatenate(parts), device)
 
     with torch.no_grad():
-        shape = (2 * n, *see(vision, pool.pixels[:1], device).shape[1:])
-    return pool.scenes + [scenes.mirror(s) for s in pool.scenes], _cached(folder, name, shape, recipe, fill)
+        shape = (2 * n, *see(vision, pictures.pixels[:1], device).shape[1:])
+    return pictures.scenes + [scenes.mirror(s) for s in pictures.scenes], _cached(folder, name, shape, recipe, fill)
 
 
 def _film(job):

@@ -8,22 +8,23 @@ from stickers import clips, config, documents, features, paint, scenes, scores, 
 # Tuning looks at the first, the card gives figures on the second; neither is a training seed.
 TUNING, FRESH = 50_000_001, 60_000_001
 SHOTS = (0, 1, 2, 4, 8)
+LIMIT = 40  # tokens of an answer
 BANNED = (bpe.BOS, bpe.PAD, bpe.IMAGE)
 
 
 @torch.no_grad()
-def say(model, tokens, rows, tokenizer, limit=40, batch=64):
+def say(model, tokens, rows, tokenizer, batch=64):
     """Greedy answers: visual tokens [n, K, R, dim] and ids per row -> texts, None for one that never
     ends."""
     out, device = [], tokens.device
     for first in range(0, len(rows), batch):
         part = rows[first:first + batch]
         length = torch.tensor([len(r) for r in part], device=device)
-        ids = torch.full((len(part), int(length.max()) + limit), bpe.PAD, device=device)
+        ids = torch.full((len(part), int(length.max()) + LIMIT), bpe.PAD, device=device)
         for i, r in enumerate(part):
             ids[i, :len(r)] = torch.tensor(r, device=device)
         media, ends, done = tokens[first:first + batch], length.clone(), torch.zeros(len(part), dtype=torch.bool, device=device)
-        for _ in range(limit):
+        for _ in range(LIMIT):
             upto = int(ends.max())
             phi = (ids[:, :upto] == bpe.IMAGE).cumsum(1)
             states = model.lm.hidden(ids[:, :upto], media, model.xattn, phi)
@@ -163,7 +164,7 @@ def _motion(text):
 def everything(model, tokenizer, atlas, seed, device, amp, scale=1.0):
     """All tables for the seen styles and the unseen one, with the gates: (figures, failures by style)."""
     out, failures = {"gates": {n: float(torch.tanh(p)) for n, p in model.named_parameters() if n.endswith("_gate")}}, {}
-    for name, styles in (("seen", [atlas.sets.index(s) for s in config.SEEN]), ("unseen", atlas.unseen)):
+    for name, styles in (("seen", [atlas.sets.index(s) for s in config.SEEN if s in atlas.sets]), ("unseen", atlas.unseen)):
         e = Examiner(model, tokenizer, atlas, styles, seed, device, amp, scale)
         tables, failures[name] = e.captions()
         tables.update(**e.questions(), **e.videos(), **e.in_context())

@@ -20,6 +20,14 @@ def _fill(job):
         pixels[i] = paint.picture(scenes.sample(seed, i, styles, crowds=crowds), _atlas, np.random.default_rng([seed, 4, i]), augment=augment)
 
 
+def read_stamp(path):
+    """What a stamp beside an array says of it; {} when there is none."""
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as f:
+        return json.load(f)
+
+
 class Pool:
     """n scenes in `scenes` and their pictures in `pixels`, uint8 [n, S, S, 3]; painted on first use."""
 
@@ -29,7 +37,7 @@ class Pool:
         path, stamp = os.path.join(folder, "pixels.npy"), os.path.join(folder, "pool.json")
         recipe = {"seed": seed, "n": n, "side": paint.SIDE, "styles": list(styles), "augment": augment,
                   "crowds": crowds, "version": 2}
-        if not os.path.exists(stamp) or json.load(open(stamp)) != recipe:
+        if read_stamp(stamp) != recipe:
             os.makedirs(folder, exist_ok=True)
             np.lib.format.open_memmap(path, "w+", np.uint8, (n, paint.SIDE, paint.SIDE, 3))
             jobs = [(path, having, seed, n, i, augment, crowds) for i in range(0, n, CHUNK)]

@@ -1,4 +1,6 @@
 """The vocabulary: byte-level BPE learned from what this world says, each concept's words whole."""
+import os
+
 import numpy as np
 
 import bpe
@@ -23,6 +25,13 @@ def corpus(seed, n=6000):
     for name in (*concepts.ONE, *concepts.SEVERAL):
         for _ in range(12):
             yield " " + name
+
+
+def known(path, seed):
+    """The tokenizer in a file, learned and written there when there is none."""
+    if not os.path.exists(path):
+        learn(seed).save(path)
+    return bpe.Tokenizer.load(path)
 
 
 def learn(seed=1):
