@@ -18,7 +18,7 @@ PYTHON   ?= python3
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .NOTPARALLEL: # go uses all cores by itself, and tests need what comes before them
-.PHONY: build demo serve test test-go test-types test-gpu test-web e2e large shots full full-nfnet size bench lint train-nano deps clean help
+.PHONY: build demo serve test test-go test-types test-gpu test-web e2e large shots full full-nfnet size bench lint train train-nano test-train deps clean help
 
 build: ## compile web/flamingo.wasm, copy wasm_exec.js, compress them, print the sizes (the default)
 	$(JS) go build -trimpath -ldflags="-s -w" -o web/flamingo.wasm ./wasm
@@ -83,6 +83,20 @@ lint: ## gofmt and vet, native and js; seconds
 	  if [ -n "$$bad" ]; then echo "not formatted, run gofmt -w:" $$bad; exit 1; fi
 	CGO_ENABLED=0 go vet ./... && go vet -tags e2e ./e2e
 	$(JS) go vet $(JS_PKGS) ./tools/wasmrun
+
+train: build/stickers/atlas.json ## train the sticker model from nothing to models/sticker (PyTorch, Node, hours); SMALL=1: the same in minutes, into build/sticker-small
+	$(PYTHON) train/train_stickers.py --atlas build/stickers --out build/sticker$(if $(SMALL),-small --small)
+	$(if $(SMALL),,go run ./cmd/flamingo convert native build/sticker --dtype q8 --name sticker --licence MIT --replace -o models/sticker)
+
+build/stickers/atlas.json: train/stickers/rasterise.mjs train/stickers/concepts.txt train/stickers/package-lock.json
+	mkdir -p build/stickers && cp train/stickers/package.json train/stickers/package-lock.json build/stickers/
+	npm ci --prefix build/stickers --no-audit --no-fund
+	rm -f build/stickers/atlas*
+	node train/stickers/rasterise.mjs build/stickers
+
+test-train: ## the training code, where PyTorch is installed: minutes; after a change to train/
+	if $(PYTHON) -c "import torch, PIL" 2>/dev/null; then $(PYTHON) -m unittest discover -s train; \
+	  else echo "make test-train: skipped, $(PYTHON) has no PyTorch and Pillow"; fi
 
 train-nano: ## train the built-in model again, with its fixtures (PyTorch, tens of minutes)
 	$(PYTHON) train/train_nano.py --out build/nano --fixtures .

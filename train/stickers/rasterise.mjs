@@ -1,6 +1,6 @@
 // Draws every sticker of every set once: node rasterise.mjs FOLDER
 //
-// Reads ../concepts.txt beside this file's copy and writes atlas.rgba, side x side RGBA pixels (not
+// FOLDER has the packages of package.json installed. Writes atlas.rgba into it, side x side RGBA pixels (not
 // premultiplied) of each sticker, sets in order, concepts in order; and atlas.json, which says so. A
 // drawing fills its box but for a margin of one pixel, so that a turned sticker keeps its edge.
 import { createRequire } from 'node:module';
@@ -20,7 +20,7 @@ const require = createRequire(join(folder, 'package.json'));
 const sharp = require('sharp');
 sharp.concurrency(1);
 
-const icons = readFileSync(join(folder, 'concepts.txt'), 'utf8').split('\n')
+const icons = readFileSync(new URL('concepts.txt', import.meta.url), 'utf8').split('\n')
   .filter((line) => line && !line.startsWith('#')).map((line) => line.split('\t')[0]);
 
 /** The drawing of a name, aliases followed: {body, left, top, width, height}, or null. */
