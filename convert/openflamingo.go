@@ -27,8 +27,16 @@ var openFlamingoNames = trainedNames{
 	attnGate: "attn_gate", ffGate: "ff_gate", ff: "ff",
 }
 
-// openFlamingoPrompts are those that OpenFlamingo was evaluated with: no space behind the colon.
-var openFlamingoPrompts = map[string]string{"caption": "<image>Output:"}
+// openFlamingoPrompts are those that OpenFlamingo was evaluated with (Awadalla et al. 2023, section 3.4):
+// no space behind the colon, and a line for each example of a caption or an answer.
+var openFlamingoPrompts = map[string]string{
+	"caption":       "<image>Output:",
+	"caption.shot":  "<image>Output:{text}<|endofchunk|>\n",
+	"ask":           "<image>Question:{question} Short answer:",
+	"ask.shot":      "<image>Question:{question} Short answer:{text}<|endofchunk|>\n",
+	"classify":      "<image>Output:",
+	"classify.shot": "<image>Output:{text}<|endofchunk|>",
+}
 
 // OpenOpenFlamingo opens a release of OpenFlamingo (Awadalla et al. 2023).
 func OpenOpenFlamingo(f Files) (c *Checkpoint, err error) {

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"flamingo/checkpoint"
 	"flamingo/model"
 	"flamingo/tensor"
+	"flamingo/tokenizer"
 )
 
 const openFlamingoNano = "../testdata/openflamingo-nano"
@@ -143,6 +145,38 @@ func TestOpenFlamingoQuantised(t *testing.T) {
 		t.Logf("%v: logits move by %.3g at most, %d of %d greedy tokens are the same", d.dtype, worst, same, all)
 		if !(worst <= d.bound) || float64(same) < d.same*float64(all) {
 			t.Errorf("%v: got %g and %d tokens of %d, want at most %g and at least a share of %g", d.dtype, worst, same, all, d.bound, d.same)
+		}
+	}
+}
+
+// TestOpenFlamingoPrompts spells prompts as OpenFlamingo's evaluation does.
+func TestOpenFlamingoPrompts(t *testing.T) {
+	m := openRelease(t, tensor.F32)
+	words, err := os.ReadFile("../testdata/tokenizer/byte-level.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if words, err = addTokens(words, []addedToken{{"<|endofchunk|>", 320}}); err != nil {
+		t.Fatal(err)
+	}
+	if m.Tokenizer, err = tokenizer.Parse(words); err != nil {
+		t.Fatal(err)
+	}
+	m.Config.Tokens.Image, m.Config.Tokens.EndOfChunk = 293, 320
+	shots := []model.Shot{{Media: model.Preprocessed(), Question: "What is it?", Text: "a cat"}, {Text: "a dog", Question: "And this?"}}
+	shots[0].Media.Count = 1
+	query := model.Shot{Media: shots[0].Media, Question: "Who?"}
+	for task, want := range map[string]string{
+		"caption":  "<image>Output:a cat<|endofchunk|>\nOutput:a dog<|endofchunk|>\n<image>Output:",
+		"ask":      "<image>Question:What is it? Short answer:a cat<|endofchunk|>\nQuestion:And this? Short answer:a dog<|endofchunk|>\n<image>Question:Who? Short answer:",
+		"classify": "<image>Output:a cat<|endofchunk|>Output:a dog<|endofchunk|><image>Output:",
+	} {
+		p, err := m.Expand(task, shots, query, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Tokenizer.Decode(p.IDs, false); got != want || len(p.Media) != 2 {
+			t.Errorf("%s: got %q with %d pictures, want %q", task, got, len(p.Media), want)
 		}
 	}
 }
