@@ -26,16 +26,21 @@ type loaded struct {
 	closed    bool
 }
 
+// find gives the model that a call names.
+func (e *engine) find(c call) (*loaded, error) {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	if handle := c.arg(0); handle.Type() == js.TypeNumber && e.models[handle.Int()] != nil {
+		return e.models[handle.Int()], nil
+	}
+	return nil, fmt.Errorf("%w: %s: there is no such model; it may have been disposed of", model.ErrOption, c.name)
+}
+
 // take finds a model and waits for its turn.
 func (e *engine) take(c call) (*loaded, error) {
-	e.mutex.Lock()
-	var l *loaded
-	if handle := c.arg(0); handle.Type() == js.TypeNumber {
-		l = e.models[handle.Int()]
-	}
-	e.mutex.Unlock()
-	if l == nil {
-		return nil, fmt.Errorf("%w: %s: there is no such model; it may have been disposed of", model.ErrOption, c.name)
+	l, err := e.find(c)
+	if err != nil {
+		return nil, err
 	}
 	l.mutex.Lock()
 	if l.closed {
@@ -142,6 +147,20 @@ func (e *engine) score(c call) (any, error) {
 		return nil, err
 	}
 	return q.compare(o.Texts, ids)
+}
+
+// count gives the number of tokens of a prompt. It looks at no picture, so it waits for no turn.
+func (e *engine) count(c call) (any, error) {
+	l, err := e.find(c)
+	if err != nil {
+		return nil, err
+	}
+	var o request
+	if err := decode(c.name, c.arg(1), &o); err != nil {
+		return nil, err
+	}
+	p, err := (&job{call: c, loaded: l}).promptOf(&o)
+	return len(p.IDs), err
 }
 
 func (e *engine) dispose(c call) (any, error) {

@@ -139,6 +139,7 @@ type info struct {
 	Embedding  int               `json:"embedding"`
 	Frames     int               `json:"frames"`
 	MaxFrames  int               `json:"maxFrames"`
+	Positions  int               `json:"positions"`
 	Tokenizer  bool              `json:"tokenizer"`
 	ImageToken int32             `json:"imageToken"`
 	Cached     bool              `json:"cached"`
@@ -151,6 +152,7 @@ func (l *loaded) info(i gpu.Info) info {
 		Device: i.Kind, Adapter: i.Name, Features: list(i.Features), Fallback: i.IsSoftware, DType: l.dtype(),
 		Licences: list(l.Manifest.Licences), Prompts: l.Model.Config.Prompts, ImageSize: l.Model.Config.Preprocess.Size,
 		Embedding: l.Model.Config.Vision.EmbeddingLen(), Frames: max(1, l.Model.Config.Resampler.Frames), MaxFrames: l.Model.Config.Resampler.MaxFrames(),
+		Positions: l.Model.Config.LM.MaxPositions,
 		Tokenizer: l.Model.Tokenizer != nil, ImageToken: l.Model.Config.Tokens.Image, Cached: l.Result.Cached, Notices: list(l.Notices),
 	}
 }

@@ -9,7 +9,7 @@ func main() {
 	e := &engine{models: map[int]*loaded{}}
 	functions := map[string]any{}
 	for name, f := range map[string]func(call) (any, error){
-		"probe": e.probe, "load": e.load, "generate": e.generate, "batch": e.batch, "score": e.score, "embed": e.embed, "dispose": e.dispose,
+		"probe": e.probe, "load": e.load, "generate": e.generate, "batch": e.batch, "score": e.score, "embed": e.embed, "count": e.count, "dispose": e.dispose,
 		"isCached": e.isCached, "clearCache": e.clearCache, "stats": e.stats,
 	} {
 		functions[name] = function(name, f)

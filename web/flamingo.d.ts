@@ -267,6 +267,15 @@ export interface ScoreOptions {
   signal?: AbortSignal;
 }
 
+/** What of a call counts; nothing of it with parts. */
+export interface CountOptions {
+  shots?: Shot[];
+  /** With `"ask"`, and needed there. */
+  question?: string;
+  /** With `"caption"`. */
+  prompt?: string | number[];
+}
+
 /**
  * One model on one device. What is asked of it at the same time runs one after another, in that order.
  *
@@ -380,6 +389,17 @@ export class Flamingo implements AsyncDisposable {
   examples(name?: string): Examples;
 
   /**
+   * Tells how many of `info.positions` the prompt of a task or of parts takes, as tokens: an answer has what it leaves. No
+   * picture is read, and no run is waited for.
+   *
+   * ```js
+   * const shots = [{ image: './cat.jpg', text: 'a cat on a mat' }];
+   * console.log(await flamingo.count('caption', { shots }), 'of', flamingo.info.positions);
+   * ```
+   */
+  count(what: 'caption' | 'ask' | 'classify' | Part[], options?: CountOptions): Promise<number>;
+
+  /**
    * Begins a conversation, which keeps what was said and seen. Options are the defaults of its runs.
    *
    * ```js
@@ -434,6 +454,8 @@ export interface Info {
   maxFrames: number;
   /** How many numbers {@link Flamingo.embed} gives. */
   embedding: number;
+  /** How many tokens a prompt and its answer may have together. */
+  positions: number;
   /** False for a model that takes and gives token ids only: its texts are empty. */
   tokenizer: boolean;
   /** The id of the token that stands for the picture in a prompt. */

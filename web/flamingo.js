@@ -192,6 +192,15 @@ export class Flamingo {
     return this.#examples.get(own);
   }
 
+  async count(what, options) {
+    this.#checkAlive('count');
+    const { question = '', ...checked } = checkOptions('count', options);
+    const { request, media } = Array.isArray(what)
+      ? partsRequest(partsOf('count', what))
+      : taskRequest('count', what, undefined, what === 'ask' ? question : undefined, checked);
+    return this.#connection.engine.count(this.#handle, { ...request, media: media.map((_, i) => ({ key: `${i}`, frames: 1 })) });
+  }
+
   session(options) {
     this.#checkAlive('session');
     return new Session((call, prepare) => this.#start(call, prepare), this.info, checkOptions('session', options));

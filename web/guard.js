@@ -1,7 +1,7 @@
 // guard: the engine object with the one promise Go cannot make by itself: that every call settles.
 import { FlamingoError, asFlamingoError } from './errors.js';
 
-export const calls = ['probe', 'load', 'generate', 'batch', 'score', 'embed', 'dispose', 'isCached', 'clearCache', 'stats'];
+export const calls = ['probe', 'load', 'generate', 'batch', 'score', 'embed', 'count', 'dispose', 'isCached', 'clearCache', 'stats'];
 
 export const crashed = (detail, cause) =>
   new FlamingoError('internal', `internal: the engine stopped: ${detail}`, {

@@ -66,6 +66,7 @@ export const schemas = {
   prompt: generation,
   score: scoring,
   classify: scoring,
+  count: { prompt: words, question: text, shots },
   embed: { signal: abortSignal },
   'examples.add': { signal: abortSignal },
   'examples.import': { signal: abortSignal },

@@ -3,7 +3,7 @@
 import {
   clearCache, Examples, Flamingo, FlamingoError, isCached, load, probe, Run, Session,
   type Adapter, type Answer, type AskOptions, type CacheReport, type Captioned, type CaptionOptions,
-  type Captioning, type CaptionsOptions, type DeviceReport, type EngineOptions, type ErrorCode, type Example,
+  type Captioning, type CaptionsOptions, type CountOptions, type DeviceReport, type EngineOptions, type ErrorCode, type Example,
   type ExampleShot, type FlamingoCaptionElement, type GenerateOptions, type Hypothesis, type ImagePart, type Info, type Label,
   type LoadOptions, type Media, type ModelOptions, type Part, type Picture, type Piece, type Progress, type Result, type Retrieve,
   type Score, type ScoreOptions, type Shot, type VideoPart,
@@ -177,6 +177,12 @@ async function choosing(flamingo: Flamingo) {
     for (const token of tokens) is<number>(token.logProb);
   }
   await flamingo.score([{ image: file }, 'Is it raining?'], [' yes', ' no'], { normalise: 'sum' });
+  const counted: CountOptions = { question: 'What is this?', shots: [{ image: file, question: 'And this?', text: 'a cat' }] };
+  is<number>(await flamingo.count('ask', counted));
+  is<number>(await flamingo.count('caption', { prompt: 'a photo of' }));
+  is<number>(await flamingo.count(['See ', { image: file }]));
+  // @ts-expect-error not a task
+  flamingo.count('describe');
   const labels: Label[] = await flamingo.classify(file, ['a cat', 'a dog']);
   for (const { label, logProb, probability } of labels) is<number>(label.length + logProb + probability);
   // @ts-expect-error one of two ways
@@ -206,7 +212,7 @@ async function talking(flamingo: Flamingo) {
 async function ending(flamingo: Flamingo) {
   const info: Info = flamingo.info;
   is<string>(info.name + info.revision + info.url + info.adapter + info.dtype + info.features.join() + info.notices.join());
-  is<number>(info.bytes + info.parameters + info.imageSize + info.imageToken + info.frames + info.maxFrames);
+  is<number>(info.bytes + info.parameters + info.imageSize + info.positions + info.imageToken + info.frames + info.maxFrames);
   is<boolean>(info.worker && info.fallback && info.tokenizer && info.cached);
   is<'webgpu' | 'cpu'>(info.device);
   is<string | undefined>(info.licences.map(({ component, spdx, url }) => component + spdx + url)[0] ?? info.prompts.ask);

@@ -94,6 +94,10 @@ function fakeEngine() {
       if (hooks.signal.aborted) throw new FlamingoError('aborted', 'stopped');
       return { vector: [data[0] / 10, 1 / 3], encoded: media.length };
     },
+    count: async (handle, request) => {
+      page.requests.push(request);
+      return request.media.length;
+    },
     dispose: async (handle) => void page.log.push(`dispose ${handle}`),
     isCached: async (url) => ({ cached: false, bytes: 0, total: url.length }),
     clearCache: async (url) => ({ bytes: url === undefined ? 9 : 1 }),

@@ -123,6 +123,20 @@ test('scores come in the order asked, labels best first, with probabilities that
   assert.deepEqual(last().parts, ['This is', { media: 0 }]);
 });
 
+test('a prompt is counted without a look at its pictures', async () => {
+  const flamingo = await fresh({}, './asks');
+  const shots = [{ image: './never-read.png', text: 'a cat', question: 'what is this?' }, { video: [picture(), picture()], text: 'a dog', question: 'and this?' }];
+  assert.equal(await flamingo.count('ask', { question: 'and now?', shots }), 3);
+  const { media, ...said } = last();
+  assert.deepEqual(said, { task: 'ask', query: 2, question: 'and now?', shots: shots.map(({ text, question }, i) => ({ media: i, text, question })) });
+  assert.deepEqual(media, [0, 1, 2].map((i) => ({ key: `${i}`, frames: 1 })));
+  assert.equal(await flamingo.count(['See ', { image: picture() }]), 1);
+  assert.deepEqual(last().parts, ['See ', { media: 0 }]);
+  assert.equal(await flamingo.count('caption', { prompt: 'a photo of' }), 1);
+  assert.deepEqual([last().prompt, page.asked.length], ['a photo of', 0]);
+  await refused(() => flamingo.count('ask'), 'count: question', 'words');
+});
+
 test('what is wrong is refused before anything runs', async () => {
   const flamingo = await fresh({}, './asks');
   const good = { image: picture(), text: 'a cat' };
