@@ -1,49 +1,20 @@
-// The demo page. It uses the public API only.
+// The demo page: it loads the model and runs what is asked. It uses the public API only.
 import { clearCache, isCached, load, probe } from './flamingo.js';
+import * as answer from './demo-answer.js';
+import { at, clearError, fail, query, sentence, show, speak, state, write } from './demo-dom.js';
+import * as media from './demo-media.js';
+import * as task from './demo-task.js';
+import * as tray from './demo-tray.js';
 import * as format from './format.js';
 
-const query = new URLSearchParams(location.search);
 const model = query.get('model') ?? './models/nano/';
 const engine = { worker: query.get('worker') !== '0' };
 
-const at = (id) => document.getElementById(id);
-const show = (id, visible) => (at(id).hidden = !visible);
-const write = (id, text) => (at(id).textContent = text);
-const setState = (name) => (document.documentElement.dataset.state = name);
-
 let loading; // promise of the model, replaced by each attempt
-let run; // the caption being made
-let turn = 0; // the latest picture wins
+let running; // AbortController of the run that is shown
+let turn = 0; // the latest picture or question wins
 let picture; // {media, name} as chosen last
-
-// ---- errors -------------------------------------------------------------------------------------------------------
-
-const sentence = (text) => {
-  const said = text.trim();
-  return said && !/[.!?]$/.test(said) ? `${said}.` : said;
-};
-
-function fail(error, retry) {
-  setState('error');
-  // The first words say which part spoke, which is for the console.
-  const what = error.message.replace(/^([a-z.]+: )+/, '');
-  write('error-what', sentence(/^https?:/.test(what) ? what : what[0].toUpperCase() + what.slice(1)));
-  write('error-next', sentence(error.hint ?? ''));
-  show('error', true);
-  show('retry', Boolean(retry));
-  at('retry').onclick = retry ?? null;
-  const needsGPU = ['webgpu-unavailable', 'no-adapter', 'limits-too-small', 'device-lost'].includes(error.code);
-  show('use-cpu', needsGPU);
-  if (needsGPU) {
-    const other = new URLSearchParams(query);
-    other.set('device', 'cpu');
-    at('use-cpu').href = `?${other}`;
-  }
-  write('status', '');
-  console.error(error.code, error);
-}
-
-const clearError = () => show('error', false);
+let camera; // its <video>, or true while it is being opened
 
 // ---- loading ------------------------------------------------------------------------------------------------------
 
@@ -68,7 +39,7 @@ function onProgress(progress) {
 
 async function loadModel() {
   clearError();
-  setState('loading');
+  state('loading');
   show('loading', true);
   write('phase', 'Starting');
   at('progress').removeAttribute('value');
@@ -77,8 +48,10 @@ async function loadModel() {
     const device = query.get('device') ?? undefined;
     const flamingo = await load(model, { ...engine, device, onProgress });
     showModel(flamingo.info);
-    setState('ready');
-    write('status', 'Ready. Choose a picture.');
+    task.fit(flamingo.info);
+    tray.fit(flamingo);
+    state('ready');
+    write('status', picture ? '' : 'Ready. Choose a picture.');
     return flamingo;
   } finally {
     show('loading', false);
@@ -95,7 +68,7 @@ function startLoading() {
 }
 
 function retry() {
-  if (picture) describe(picture.media, picture.name);
+  if (picture) run();
   else startLoading();
 }
 
@@ -159,200 +132,154 @@ async function keepForOffline() {
   await navigator.serviceWorker.register('./sw.js').catch((error) => console.warn('no offline page:', error.message));
 }
 
-// ---- describing ---------------------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------------------------
 
-function preview(media, name) {
-  const image = at('preview');
-  if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
-  image.onload = () => {
-    show('preview', true);
-    show('empty', false);
-  };
-  image.onerror = () => {
-    show('preview', false);
-    show('empty', true);
-  };
-  image.alt = name;
-  // The page's CSP shows no picture of another site, only what has been read.
-  if (typeof media !== 'string') image.src = URL.createObjectURL(media);
-  else if (/^https?:/.test(media)) image.onerror();
-  else image.src = media;
-  write('picture-name', name);
-  for (const button of document.querySelectorAll('#samples button')) {
-    button.setAttribute('aria-pressed', String(button.dataset.src === media));
-  }
+async function choose(chosen, name) {
+  await stopCamera();
+  picture = { media: chosen, name };
+  media.preview(chosen, name);
+  run();
 }
 
-async function describe(media, name) {
-  run?.abort();
-  const mine = ++turn;
-  picture = { media, name };
-  preview(media, name);
-  clearError();
-  at('caption').replaceChildren();
-  write('spoken', '');
-  for (const id of ['copy', 'alt', 'snippet-box', 'timings']) show(id, false);
-  at('alt').setAttribute('aria-expanded', 'false');
+function busy(is) {
+  show('stop', is);
+  show('again', !is && picture);
+  at('caption').setAttribute('aria-busy', String(is));
+}
 
+// begin ends what runs and gives the number of the new turn.
+function begin() {
+  running?.abort();
+  clearError();
+  answer.clear();
+  busy(false);
+  return ++turn;
+}
+
+// perform asks about media and gives {result, pieces}.
+async function perform(flamingo, what, onPiece = () => {}) {
+  running = new AbortController();
+  const asked = task.ask(flamingo, what, tray.shots(), running.signal);
+  const pieces = [];
+  if (asked[Symbol.asyncIterator]) {
+    for await (const piece of asked) {
+      pieces.push(piece);
+      onPiece(piece);
+    }
+  }
+  return { result: await asked, pieces };
+}
+
+// run asks about the picture, once there is one and the field of the mode is filled in.
+async function run() {
+  if (camera) return;
+  const mine = begin();
   if (!loading) startLoading();
-  if (document.documentElement.dataset.state === 'loading') write('status', 'The picture waits for the model.');
+  const lacking = picture ? task.lacking() : 'Choose a picture.';
+  if (lacking || at('loading').hidden === false) write('status', lacking || 'The picture waits for the model.');
   const flamingo = await loading.catch(() => undefined); // startLoading shows the error
   if (!flamingo || mine !== turn) return;
-
-  setState('running');
-  write('status', 'Looking…');
-  show('stop', true);
-  at('caption').setAttribute('aria-busy', 'true');
-  run = flamingo.caption(media);
+  state(lacking ? 'ready' : 'running');
+  write('status', lacking || 'Looking…');
+  if (lacking) return;
+  busy(true);
   try {
-    for await (const piece of run) if (mine === turn) append(format.said(flamingo.info, piece));
-    const result = await run;
-    if (mine === turn) finish(result, flamingo);
-  } catch (error) {
+    const { result, pieces } = await perform(flamingo, picture.media, (piece) => mine === turn && answer.append(flamingo.info, piece));
     if (mine !== turn) return;
-    if (error.code === 'aborted') {
-      setState('ready');
-      write('status', 'Stopped.');
-      offerText(flamingo.info);
-    } else {
-      const gone = ['internal', 'device-lost', 'out-of-memory'].includes(error.code);
-      if (gone) loading = undefined;
-      fail(error, gone ? retry : undefined);
-    }
+    speak(`Answer: ${answer.present(flamingo.info, result, pieces)}`);
+    state('ready');
+    const done = result.finish === 'length' ? `Cut off after ${result.stats.tokens} tokens.` : 'Done.';
+    write('status', flamingo.info.tokenizer ? done : `${done} These are token ids: the model came without a tokenizer.`);
+    showMemory(flamingo);
+  } catch (error) {
+    if (mine === turn) stumble(error, flamingo);
   } finally {
-    if (mine === turn) {
-      show('stop', false);
-      at('caption').setAttribute('aria-busy', 'false');
+    if (mine === turn) busy(false);
+  }
+}
+
+function stumble(error, flamingo) {
+  if (error.code === 'aborted') {
+    state('ready');
+    write('status', 'Stopped.');
+    return answer.offer(flamingo.info);
+  }
+  const gone = ['internal', 'device-lost', 'out-of-memory'].includes(error.code);
+  if (gone) loading = undefined;
+  fail(error, gone ? retry : undefined);
+}
+
+// startCamera asks about what the camera sees, once a second, or as fast as the device can: never two at a time.
+async function startCamera() {
+  begin();
+  const mine = (camera = {});
+  const on = () => camera === mine;
+  write('camera', 'Stop the camera');
+  show('stop', true);
+  picture = undefined;
+  if (!loading) startLoading();
+  const seen = await media.openCamera(on);
+  const flamingo = seen && (await loading.catch(() => undefined));
+  while (flamingo && on()) {
+    const nextSecond = new Promise((resolve) => setTimeout(resolve, 1000));
+    const lacking = task.lacking();
+    state('live');
+    write('status', lacking || 'Live, once a second or as fast as this device can.');
+    try {
+      const { result, pieces } = lacking ? {} : await perform(flamingo, { image: seen });
+      if (result && on()) answer.present(flamingo.info, result, pieces);
+    } catch (error) {
+      if (on() && error.code !== 'aborted') {
+        await stopCamera();
+        return stumble(error);
+      }
     }
+    show('stop', on());
+    await nextSecond;
   }
+  if (on()) stopCamera();
 }
 
-// Each piece is its own element, so that it can fade in.
-function append(text) {
-  const caption = at('caption');
-  const visible = caption.textContent === '' ? text.trimStart() : text;
-  if (!visible) return;
-  const span = document.createElement('span');
-  span.textContent = visible;
-  caption.append(span);
+async function stopCamera() {
+  if (!camera) return;
+  camera = undefined;
+  running?.abort();
+  write('camera', 'Use the camera');
+  show('stop', false);
+  const still = await media.closeCamera();
+  if (!still || picture) return;
+  picture = { media: still, name: 'camera.png' };
+  media.preview(still, picture.name);
+  state('ready');
+  write('status', 'The camera is off.');
 }
 
-const captionText = () => at('caption').textContent.trim();
+const stop = () => (camera ? stopCamera() : running?.abort());
 
-// Token ids can be copied, but they describe nothing to a reader.
-function offerText(info) {
-  show('copy', captionText() !== '');
-  show('alt', info.tokenizer && captionText() !== '');
-}
-
-function finish(result, flamingo) {
-  const { text, finish, stats } = result;
-  const said = format.said(flamingo.info, result).trim();
-  at('caption').textContent = said;
-  setState('ready');
-  const done = finish === 'length' ? `Cut off after ${stats.tokens} tokens.` : 'Done.';
-  write('status', flamingo.info.tokenizer ? done : `${done} These are token ids: the model came without a tokenizer.`);
-  // The stream is silent for screen readers; this speaks the whole sentence once.
-  write('spoken', `Caption: ${said}`);
-  if (text) at('preview').alt = text.trim();
-  offerText(flamingo.info);
-  showTimings(stats);
-  showMemory(flamingo);
-}
-
-function showTimings(stats) {
-  for (const part of ['image', 'vision', 'prefill', 'decode']) {
-    const ms = stats[`${part}Ms`];
-    write(`t-${part}`, format.milliseconds(ms));
-    document.querySelector(`.bar .t-${part}`).style.flexGrow = ms;
-  }
-  write('t-speed', `${Math.round(stats.tokensPerSecond)} tokens/s`);
-  show('timings', true);
-}
-
-// ---- getting pictures ---------------------------------------------------------------------------------------------
-
-function takeTransfer(transfer) {
-  const file = transfer.files[0];
-  if (file) return describe(file, file.name);
-  const address = (transfer.getData('text/uri-list') || transfer.getData('text/plain')).trim();
-  if (/^(https?:|data:image\/)\S+$/i.test(address)) return describe(address, address.startsWith('data:') ? 'Pasted picture' : address);
-  fail({ code: 'media-decode', message: 'that holds no picture', hint: 'Paste or drop a picture file, or the address of one.' });
-}
-
-at('file').onchange = ({ target }) => {
-  const [file] = target.files;
-  if (file) describe(file, file.name);
-  target.value = ''; // so that choosing the same file again counts as a change
+at('stop').onclick = stop;
+document.addEventListener('keydown', ({ key }) => key === 'Escape' && stop());
+at('camera').onclick = () => (camera ? stopCamera() : startCamera());
+at('keep').onclick = async () => {
+  await stopCamera();
+  tray.add({ image: picture.media }, picture.name, answer.text(), task.question());
 };
-
-document.addEventListener('paste', (event) => {
-  event.preventDefault();
-  takeTransfer(event.clipboardData);
-});
-document.addEventListener('dragover', (event) => {
-  event.preventDefault();
-  document.body.classList.add('dragging');
-});
-document.addEventListener('dragleave', (event) => {
-  if (!event.relatedTarget) document.body.classList.remove('dragging');
-});
-document.addEventListener('drop', (event) => {
-  event.preventDefault();
-  document.body.classList.remove('dragging');
-  takeTransfer(event.dataTransfer);
-});
-
-async function showSamples() {
-  const response = await fetch('./samples/samples.json');
-  if (!response.ok) return;
-  for (const { file, alt } of await response.json()) {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.dataset.src = `./samples/${file}`;
-    button.setAttribute('aria-pressed', 'false');
-    const image = document.createElement('img');
-    Object.assign(image, { src: button.dataset.src, alt: `Sample: ${alt}`, width: 96, height: 96 });
-    button.append(image);
-    button.onclick = () => describe(button.dataset.src, file);
-    const item = document.createElement('li');
-    item.append(button);
-    at('samples').append(item);
-  }
-  document.querySelector('.gallery').hidden = false;
-}
-
-// ---- acting on the caption ----------------------------------------------------------------------------------------
-
-async function copy(button, text) {
-  const label = button.textContent;
-  try {
-    await navigator.clipboard.writeText(text);
-    button.textContent = 'Copied';
-  } catch {
-    button.textContent = 'Press Ctrl C';
-    getSelection().selectAllChildren(button === at('copy') ? at('caption') : at('snippet'));
-  }
-  setTimeout(() => (button.textContent = label), 1600);
-}
-
-at('copy').onclick = () => copy(at('copy'), captionText());
-at('copy-snippet').onclick = () => copy(at('copy-snippet'), at('snippet').textContent);
-at('alt').onclick = () => {
-  write('snippet', format.altSnippet(picture.name.split(/[\\/]/).pop(), captionText()));
-  show('snippet-box', at('snippet-box').hidden);
-  at('alt').setAttribute('aria-expanded', String(!at('snippet-box').hidden));
-};
-at('stop').onclick = () => run?.abort();
-document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') run?.abort();
-});
 at('clear-cache').onclick = async () => {
   const { bytes } = await clearCache(model, engine).catch((error) => (fail(error), { bytes: 0 }));
   write('status', `Freed ${format.bytes(bytes)}. The model is fetched again at the next visit.`);
   await showCached();
 };
 
-showSamples().catch((error) => console.warn('no samples:', error.message));
+answer.listen(() => picture?.name ?? 'camera.png');
+media.listen(choose, tray.add);
+tray.listen(media.sample);
+task.listen(() => {
+  if (!camera) {
+    begin();
+    if (!at('loading').hidden) run();
+    else if (loading) state('ready');
+    write('status', task.lacking());
+  }
+  tray.refresh();
+}, tray.refresh, run);
 showDevice().catch((error) => write('device', error.message));
 startLoading();

@@ -1,0 +1,145 @@
+// Where pictures come from: files, the clipboard, drops, samples and the camera; and how they are shown.
+import { at, fail, make, show, write } from './demo-dom.js';
+
+export const isVideo = (media) => media instanceof Blob && media.type.startsWith('video/');
+export const isPicture = (media) => media instanceof Blob && /^(image\/|$)/.test(media.type);
+
+// shown is the address under which media can be shown. The page's CSP shows no picture of another site, only what has
+// been read.
+function shown(media) {
+  if (typeof media !== 'string') return URL.createObjectURL(media);
+  return /^https?:/.test(media) && !media.startsWith(location.origin) ? '' : media;
+}
+
+// thumbnail is a small element for an example.
+export function thumbnail({ image, video }, name) {
+  const src = shown(image ?? video);
+  if (!src) return make('span', { textContent: 'a picture of another site' });
+  return video ? make('video', { src, muted: true, preload: 'metadata', ariaLabel: name }) : make('img', { src, alt: name });
+}
+
+export function preview(media, name) {
+  const image = at('preview');
+  if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
+  const visible = (is) => {
+    show('preview', is);
+    show('empty', !is);
+  };
+  image.onload = () => visible(true);
+  image.onerror = () => visible(false);
+  image.alt = name;
+  const src = shown(media);
+  if (src) image.src = src;
+  else visible(false);
+  write('picture-name', name);
+  for (const button of document.querySelectorAll('#samples .sample')) button.ariaPressed = String(button.dataset.src === media);
+}
+
+// ---- camera -------------------------------------------------------------------------------------------------------
+
+const refusals = {
+  NotAllowedError: ['the camera was not allowed', 'Allow it in the browser’s settings for this page, beside the address'],
+  NotFoundError: ['there is no camera', 'Connect one, or choose a picture'],
+  NotReadableError: ['the camera is not answering', 'Close other programs that use it'],
+};
+
+let stream;
+
+// openCamera shows the camera and gives its <video>. Those that fail or are too late give nothing.
+export async function openCamera(isWanted) {
+  let opened;
+  try {
+    if (!navigator.mediaDevices) throw new DOMException('no camera without https', 'SecurityError');
+    opened = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment', width: { ideal: 640 } } });
+  } catch (error) {
+    const [message, hint] = refusals[error.name] ?? [error.message, 'Choose a picture instead'];
+    if (isWanted()) fail({ code: 'media-decode', message, hint });
+    return undefined;
+  }
+  if (!isWanted()) {
+    for (const track of opened.getTracks()) track.stop();
+    return undefined;
+  }
+  stream = opened;
+  const live = at('live');
+  live.srcObject = stream;
+  await live.play().catch(() => {}); // stopped meanwhile
+  if (!stream) return undefined;
+  for (const id of ['preview', 'empty']) show(id, false);
+  show('live', true);
+  write('picture-name', '');
+  return live;
+}
+
+// closeCamera stops it and gives the frame that was shown last, undefined if there was none.
+export async function closeCamera() {
+  const live = at('live');
+  const { videoWidth: width, videoHeight: height } = live;
+  const canvas = make('canvas', { width, height });
+  if (width) canvas.getContext('2d').drawImage(live, 0, 0);
+  for (const track of stream?.getTracks() ?? []) track.stop();
+  stream = live.srcObject = undefined;
+  show('live', false);
+  return width ? new Promise((resolve) => canvas.toBlob(resolve)) : undefined;
+}
+
+// ---- choosing -----------------------------------------------------------------------------------------------------
+
+const samples = new Map(); // address → {src, file, alt}
+export const sample = (address) => samples.get(address);
+
+async function showSamples(onPicture, onExample) {
+  const response = await fetch('./samples/samples.json');
+  if (!response.ok) return;
+  for (const { file, alt } of await response.json()) {
+    const src = `./samples/${file}`;
+    samples.set(new URL(src, location).href, { src, file, alt });
+    at('samples').append(make('li', {},
+      make('button', { type: 'button', className: 'sample', ariaPressed: 'false', on: () => onPicture(src, file) },
+        make('img', { src, alt: `Sample: ${alt}`, width: 96, height: 96 })),
+      make('button', { type: 'button', className: 'plus', textContent: '+', title: 'Use as an example', ariaLabel: `Example: ${alt}`, on: () => onExample({ image: src }, file, alt) })));
+    at('samples').lastChild.firstChild.dataset.src = src;
+  }
+  document.querySelector('.gallery').hidden = false;
+}
+
+function takeTransfer(transfer, onPicture) {
+  const file = transfer.files[0];
+  if (file) return onPicture(file, file.name);
+  const address = (transfer.getData('text/uri-list') || transfer.getData('text/plain')).trim();
+  const known = sample(address);
+  if (known) return onPicture(known.src, known.file);
+  if (/^(https?:|data:image\/)\S+$/i.test(address)) return onPicture(address, address.startsWith('data:') ? 'Pasted picture' : address);
+  fail({ code: 'media-decode', message: 'that holds no picture', hint: 'Paste or drop a picture file, or the address of one.' });
+}
+
+const typing = ({ target }) => target.closest('input:not([type=file]), textarea');
+
+// listen calls onPicture(media, name) for each that is chosen, and onExample(part, name, text) for samples.
+export function listen(onPicture, onExample) {
+  at('file').onchange = ({ target }) => {
+    const [file] = target.files;
+    if (file) onPicture(file, file.name);
+    target.value = ''; // so that choosing the same file again counts as a change
+  };
+  document.addEventListener('paste', (event) => {
+    if (typing(event) && !event.clipboardData.files.length) return;
+    event.preventDefault();
+    takeTransfer(event.clipboardData, onPicture);
+  });
+  document.addEventListener('dragover', (event) => {
+    if (typing(event)) return;
+    event.preventDefault();
+    document.body.classList.toggle('dragging', event.dataTransfer.types.includes('Files') && !event.target.closest('#tray'));
+  });
+  document.addEventListener('dragleave', (event) => {
+    if (!event.relatedTarget) document.body.classList.remove('dragging');
+  });
+  document.addEventListener('drop', (event) => {
+    if (typing(event) && !event.dataTransfer.files.length) return;
+    event.preventDefault();
+    document.body.classList.remove('dragging');
+    takeTransfer(event.dataTransfer, onPicture);
+  });
+  showSamples(onPicture, onExample).catch((error) => console.warn('no samples:', error.message));
+}
