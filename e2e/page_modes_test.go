@@ -26,7 +26,7 @@ func shots(p *Page, name string) {
 	p.t.Helper()
 	for _, scheme := range []string{"dark", "light"} {
 		p.Media("prefers-color-scheme", scheme)
-		eval[bool](p, "Promise.all(document.getAnimations().map((a) => a.finished.catch(() => {}))).then(() => true)")
+		still(p)
 		p.Screenshot(name + "-" + scheme)
 	}
 	p.Size(360, 740)
@@ -35,6 +35,12 @@ func shots(p *Page, name string) {
 		p.t.Errorf("%s: the page scrolls sideways at 360 pixels", name)
 	}
 	p.Size(1200, 900)
+}
+
+// still waits until nothing moves.
+func still(p *Page) {
+	p.t.Helper()
+	p.Wait("animations", "document.getAnimations().every((a) => a.effect.getTiming().iterations === Infinity || a.playState === 'finished')")
 }
 
 // fill types into a field that a selector finds.

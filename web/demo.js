@@ -216,9 +216,9 @@ async function startCamera() {
   const on = () => camera === mine;
   write('camera', 'Stop the camera');
   show('stop', true);
-  picture = undefined;
   if (!loading) startLoading();
   const seen = await media.openCamera(on);
+  if (seen) picture = undefined;
   const flamingo = seen && (await loading.catch(() => undefined));
   while (flamingo && on()) {
     const nextSecond = new Promise((resolve) => setTimeout(resolve, 1000));

@@ -1,0 +1,65 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// flaw is what axe-core finds.
+type flaw struct {
+	ID, Help string
+	Targets  []string
+}
+
+// flaws runs axe-core on the page as it is.
+func flaws(p *Page) []flaw {
+	p.t.Helper()
+	const file = "node/node_modules/axe-core/axe.min.js"
+	axe, err := os.ReadFile(file)
+	if err != nil {
+		p.t.Fatalf("%v: run `make e2e/node/node_modules`, which installs it", err)
+	}
+	return eval[[]flaw](p, fmt.Sprintf(`(async () => {
+		globalThis.axe ?? (0, (() => { %s })())
+		const { violations } = await axe.run(document, { resultTypes: ['violations'] })
+		return violations.map(({ id, help, nodes }) => ({ ID: id, Help: help, Targets: nodes.map(({ target }) => target.join(' ')) }))
+	})()`, axe))
+}
+
+// TestAccessible holds the page against the rules of axe-core in each mode with everything shown, in
+// both colour schemes.
+func TestAccessible(t *testing.T) {
+	_, _, page := openPage(t, "")
+	check := func(what string) {
+		t.Helper()
+		for _, scheme := range []string{"light", "dark"} {
+			page.Media("prefers-color-scheme", scheme)
+			still(page)
+			for _, f := range flaws(page) {
+				t.Errorf("%s, %s: %s (%s) at %q", what, scheme, f.Help, f.ID, f.Targets)
+			}
+		}
+	}
+	check("while the model loads")
+	ready(page)
+	page.Click("#samples li:nth-child(1) .plus")
+	page.Click("#options summary")
+	page.Click("[name=way][value=search]")
+	page.Click("#tint")
+	settle(page, func() { page.Click("#samples li:nth-child(2) .sample") })
+	page.Click("#words summary")
+	page.Click("#alt")
+	check("caption")
+	page.Click("[name=mode][value=ask]")
+	settle(page, func() { fill(page, "#question", "what colour?"); page.Click("#go") })
+	check("ask")
+	page.Click("[name=mode][value=classify]")
+	settle(page, func() { fill(page, "#labels", "a red star, a blue ring"); page.Click("#go") })
+	check("classify")
+	eval[bool](page, "(document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: new DataTransfer() })), true)")
+	page.Wait("the error", "!document.querySelector('#error').hidden")
+	check("with an error")
+}
