@@ -37,6 +37,11 @@ func TestPrecompress(t *testing.T) {
 			t.Errorf("gzip does not hold %.20q", want)
 		}
 	}
+	store("// why\nf(); // here\n  // and\n// why\ng(`\n / /x`);\n")
+	check("\nf(); // here\n\n\ng(`\n / /x`);\n")
+	licence := "// Copyright\n// words\nf();\n"
+	store(licence)
+	check(licence)
 	first, second := strings.Repeat("one ", 500), strings.Repeat("two ", 500)
 	store(first)
 	check(first)
