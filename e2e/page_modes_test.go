@@ -57,7 +57,7 @@ func TestModes(t *testing.T) {
 	if got := eval[string](page, "document.querySelector('[name=mode]:checked').value"); got != "ask" {
 		t.Fatalf("with ?mode=ask the mode is %q", got)
 	}
-	if got := page.Text("#status"); got != "Choose a picture." && !strings.HasPrefix(got, "Ready") {
+	if got := page.Text("#status"); got != "Choose a picture or video." && !strings.HasPrefix(got, "Ready") {
 		t.Errorf("the page says %q", got)
 	}
 	settle(page, func() { page.Upload("#file", picturePath(expected(t)[0])) })
@@ -181,5 +181,34 @@ func TestTray(t *testing.T) {
 	}
 	if got := list(); len(got) != 0 || eval[string](page, "document.activeElement.id") != "example-file" {
 		t.Errorf("after removing all the tray has %q, and the focus is on %q", got, eval[string](page, "document.activeElement.id"))
+	}
+}
+
+// TestKeptExamples keeps examples in the browser, finds the likest and carries them from one browser to another.
+func TestKeptExamples(t *testing.T) {
+	_, _, page := openPage(t, "")
+	ready(page)
+	page.Click("#samples li:nth-child(1) .plus")
+	page.Click("#samples li:nth-child(5) .plus")
+	page.Click("#store summary")
+	page.Click("#keep-all")
+	page.WaitText("#store-said", "2 of the tray’s pictures kept.")
+	page.WaitText("#kept", "2")
+	page.Click("#clear-examples")
+	plain := settle(page, func() { page.Upload("#file", picturePath(expected(t)[0])) })
+	page.Click("#retrieve")
+	found := settle(page, func() { page.Click("#again") })
+	if plain == "" || found == "" || eval[string](page, "document.documentElement.dataset.state") != "ready" {
+		t.Errorf("without kept examples %q, with them %q: %s", plain, found, page.Text("#error"))
+	}
+	page.Screenshot("store")
+	page.Reload()
+	ready(page)
+	page.WaitText("#kept", "2")
+	page.Click("#store summary")
+	page.Click("#forget")
+	page.WaitText("#kept", "0")
+	if !eval[bool](page, "document.querySelector('#retrieve').disabled") {
+		t.Error("nothing is kept, and the likest may be asked for")
 	}
 }

@@ -1,7 +1,7 @@
 // Where pictures come from: files, the clipboard, drops, samples and the camera; and how they are shown.
 import { at, fail, make, show, write } from './demo-dom.js';
+import { isVideo, present } from './demo-video.js';
 
-export const isVideo = (media) => media instanceof Blob && media.type.startsWith('video/');
 export const isPicture = (media) => media instanceof Blob && /^(image\/|$)/.test(media.type);
 
 // shown is the address under which media can be shown. The page's CSP shows no picture of another site, only what has
@@ -28,9 +28,11 @@ export function preview(media, name) {
   image.onload = () => visible(true);
   image.onerror = () => visible(false);
   image.alt = name;
-  const src = shown(media);
+  present(media);
+  const src = isVideo(media) ? '' : shown(media);
   if (src) image.src = src;
   else visible(false);
+  if (isVideo(media)) show('empty', false);
   write('picture-name', name);
   for (const button of document.querySelectorAll('#samples .sample')) button.ariaPressed = String(button.dataset.src === media);
 }
@@ -65,6 +67,7 @@ export async function openCamera(isWanted) {
   live.srcObject = stream;
   await live.play().catch(() => {}); // stopped meanwhile
   if (!stream) return undefined;
+  present();
   for (const id of ['preview', 'empty']) show(id, false);
   show('live', true);
   write('picture-name', '');
@@ -110,10 +113,10 @@ function takeTransfer(transfer, onPicture) {
   const known = sample(address);
   if (known) return onPicture(known.src, known.file);
   if (/^(https?:|data:image\/)\S+$/i.test(address)) return onPicture(address, address.startsWith('data:') ? 'Pasted picture' : address);
-  fail({ code: 'media-decode', message: 'that holds no picture', hint: 'Paste or drop a picture file, or the address of one.' });
+  fail({ code: 'media-decode', message: 'that holds no picture or video', hint: 'Paste or drop a file, or the address of a picture.' });
 }
 
-const typing = ({ target }) => target.closest('input:not([type=file]), textarea');
+const typing = ({ target }) => target.closest?.('input:not([type=file]), textarea');
 
 // listen calls onPicture(media, name) for each that is chosen, and onExample(part, name, text) for samples.
 export function listen(onPicture, onExample) {

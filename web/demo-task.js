@@ -32,26 +32,26 @@ export function options() {
   return { ...said, beams, n: Math.min(number('n'), beams), lengthPenalty: number('lengthPenalty') };
 }
 
-// ask starts the model on media behind examples: a run, or for labels a promise.
-export function ask(flamingo, media, shots, signal) {
-  if (mode() === 'classify') return flamingo.classify(media, labels(), { shots, signal });
+// ask starts the model on {image} or {video} behind examples, {shots} and perhaps {retrieve}: a run, or for labels a promise.
+export function ask(flamingo, part, { shots, ...more }, signal) {
+  if (mode() === 'classify') return flamingo.classify(part, labels(), { shots, ...more, signal });
   const settings = { ...options(), signal };
-  if (mode() === 'caption') return flamingo.caption(media, { ...settings, shots });
-  if (flamingo.info.prompts.ask) return flamingo.ask(media, question(), { ...settings, shots });
-  return flamingo.prompt(spelt(media, shots), settings);
+  if (mode() === 'caption') return flamingo.caption(part, { ...settings, ...more, shots });
+  if (flamingo.info.prompts.ask) return flamingo.ask(part, question(), { ...settings, ...more, shots });
+  return flamingo.prompt(spelt(part, shots), settings);
 }
 
 // count is how many tokens the prompt of that has.
 export function count(flamingo, shots) {
   const asked = question() || '…';
   if (mode() !== 'ask') return flamingo.count(mode(), { shots });
-  return flamingo.info.prompts.ask ? flamingo.count('ask', { question: asked, shots }) : flamingo.count(spelt('', shots, asked));
+  return flamingo.info.prompts.ask ? flamingo.count('ask', { question: asked, shots }) : flamingo.count(spelt({ image: '' }, shots, asked));
 }
 
 // spelt are parts for a model without a template for questions.
-const spelt = (image, shots, asked = question()) => [
+const spelt = (query, shots, asked = question()) => [
   ...shots.flatMap(({ question: before, text, ...part }) => [part, `Question: ${before} Answer: ${text}\n`]),
-  { image }, `Question: ${asked} Answer:`,
+  query, `Question: ${asked} Answer:`,
 ];
 
 // fit says what a loaded model can do.

@@ -1,8 +1,9 @@
 // The tray of examples. Its list in the document is its state: each item holds a picture, and fields for what is to be
 // said of it.
 import { at, make, show, speak, write } from './demo-dom.js';
-import { isVideo, isPicture, thumbnail } from './demo-media.js';
+import { isPicture, thumbnail } from './demo-media.js';
 import { count, mode } from './demo-task.js';
+import { isVideo } from './demo-video.js';
 
 const list = at('examples');
 const parts = new WeakMap(); // item → {image} or {video}

@@ -3,8 +3,10 @@ import { clearCache, isCached, load, probe } from './flamingo.js';
 import * as answer from './demo-answer.js';
 import { at, clearError, fail, query, sentence, show, speak, state, write } from './demo-dom.js';
 import * as media from './demo-media.js';
+import * as store from './demo-store.js';
 import * as task from './demo-task.js';
 import * as tray from './demo-tray.js';
+import * as video from './demo-video.js';
 import * as format from './format.js';
 
 const model = query.get('model') ?? './models/nano/';
@@ -50,8 +52,10 @@ async function loadModel() {
     showModel(flamingo.info);
     task.fit(flamingo.info);
     tray.fit(flamingo);
+    video.fit(flamingo.info);
+    store.fit(flamingo);
     state('ready');
-    write('status', picture ? '' : 'Ready. Choose a picture.');
+    write('status', picture ? '' : 'Ready. Choose a picture or video.');
     return flamingo;
   } finally {
     show('loading', false);
@@ -156,10 +160,10 @@ function begin() {
   return ++turn;
 }
 
-// perform asks about media and gives {result, pieces}.
-async function perform(flamingo, what, onPiece = () => {}) {
+// perform asks about {image} or {video} and gives {result, pieces}.
+async function perform(flamingo, part, onPiece = () => {}) {
   running = new AbortController();
-  const asked = task.ask(flamingo, what, tray.shots(), running.signal);
+  const asked = task.ask(flamingo, part, { shots: tray.shots(), ...store.retrieve() }, running.signal);
   const pieces = [];
   if (asked[Symbol.asyncIterator]) {
     for await (const piece of asked) {
@@ -175,7 +179,7 @@ async function run() {
   if (camera) return;
   const mine = begin();
   if (!loading) startLoading();
-  const lacking = picture ? task.lacking() : 'Choose a picture.';
+  const lacking = picture ? task.lacking() : 'Choose a picture or video.';
   if (lacking || at('loading').hidden === false) write('status', lacking || 'The picture waits for the model.');
   const flamingo = await loading.catch(() => undefined); // startLoading shows the error
   if (!flamingo || mine !== turn) return;
@@ -184,7 +188,7 @@ async function run() {
   if (lacking) return;
   busy(true);
   try {
-    const { result, pieces } = await perform(flamingo, picture.media, (piece) => mine === turn && answer.append(flamingo.info, piece));
+    const { result, pieces } = await perform(flamingo, video.partOf(picture.media), (piece) => mine === turn && answer.append(flamingo.info, piece));
     if (mine !== turn) return;
     speak(`Answer: ${answer.present(flamingo.info, result, pieces)}`);
     state('ready');
@@ -261,7 +265,7 @@ document.addEventListener('keydown', ({ key }) => key === 'Escape' && stop());
 at('camera').onclick = () => (camera ? stopCamera() : startCamera());
 at('keep').onclick = async () => {
   await stopCamera();
-  tray.add({ image: picture.media }, picture.name, answer.text(), task.question());
+  tray.add(video.partOf(picture.media), picture.name, answer.text(), task.question());
 };
 at('clear-cache').onclick = async () => {
   const { bytes } = await clearCache(model, engine).catch((error) => (fail(error), { bytes: 0 }));
@@ -271,6 +275,8 @@ at('clear-cache').onclick = async () => {
 
 answer.listen(() => picture?.name ?? 'camera.png');
 media.listen(choose, tray.add);
+video.listen();
+store.listen();
 tray.listen(media.sample);
 task.listen(() => {
   if (!camera) {

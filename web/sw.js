@@ -8,7 +8,7 @@
 // worker never gets the wasm_exec.js of one build and the flamingo.wasm of another.
 
 const shell = [
-  './', './demo.css', './demo.js', './demo-answer.js', './demo-dom.js', './demo-media.js', './demo-task.js', './demo-tray.js',
+  './', './demo.css', './demo.js', './demo-answer.js', './demo-dom.js', './demo-media.js', './demo-store.js', './demo-task.js', './demo-tray.js', './demo-video.js',
   './embed.html', './icon.svg', './picture.svg', './manifest.webmanifest', './format.js', './captions.js',
   './archive.js', './examples.js', './rank.js', './shelf.js',
   './flamingo.js', './flamingo-caption.js', './connection.js', './errors.js', './guard.js', './media.js', './options.js',
