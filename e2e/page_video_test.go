@@ -33,7 +33,7 @@ func TestVideoFile(t *testing.T) {
 	settle(page, func() { fill(page, "#fps", "4"); fill(page, "#end", "1"+kb.Enter) })
 	frames("0.1 s,0.4 s,0.6 s,0.9 s")
 	settle(page, func() { fill(page, "#start", "60"+kb.Enter) })
-	page.WaitText("#error-what", "start")
+	page.WaitText("#error-what", "Start is 60 and end 1")
 	page.Click("#samples li:nth-child(1) .sample")
 	page.Wait("the picture in place of the video", "document.querySelector('#range').hidden && !document.querySelector('#preview').hidden")
 }
