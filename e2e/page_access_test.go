@@ -20,7 +20,7 @@ func flaws(p *Page) []flaw {
 	const file = "node/node_modules/axe-core/axe.min.js"
 	axe, err := os.ReadFile(file)
 	if err != nil {
-		p.t.Fatalf("%v: run `make e2e/node/node_modules`, which installs it", err)
+		p.t.Fatalf("%v: run `make e2e`, which installs it", err)
 	}
 	return eval[[]flaw](p, fmt.Sprintf(`(async () => {
 		globalThis.axe ?? (0, (() => { %s })())

@@ -184,7 +184,7 @@ func TestTray(t *testing.T) {
 	}
 }
 
-// TestKeptExamples keeps examples in the browser, finds the likest and carries them from one browser to another.
+// TestKeptExamples keeps examples in the browser, and puts the most similar before a picture.
 func TestKeptExamples(t *testing.T) {
 	_, _, page := openPage(t, "")
 	ready(page)
@@ -209,6 +209,6 @@ func TestKeptExamples(t *testing.T) {
 	page.Click("#forget")
 	page.WaitText("#kept", "0")
 	if !eval[bool](page, "document.querySelector('#retrieve').disabled") {
-		t.Error("nothing is kept, and the likest may be asked for")
+		t.Error("nothing is kept, and the most similar may be asked for")
 	}
 }

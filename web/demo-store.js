@@ -1,11 +1,11 @@
-// Examples that this browser keeps, of which the likest are found for each picture.
+// Examples that this browser keeps, of which the most similar are found for each picture.
 import { at, clearError, fail, make, speak, write } from './demo-dom.js';
 import { shots } from './demo-tray.js';
 
 let store;
 let size = 0;
 
-// retrieve is the option that puts the likest examples before a picture.
+// retrieve is the option that puts the most similar examples before a picture.
 export const retrieve = () => (at('retrieve').checked && size ? { retrieve: { from: store, n: 4 } } : {});
 
 async function refresh() {
