@@ -157,13 +157,15 @@ func TestSnippets(t *testing.T) {
 		return true
 	})`)
 	for i, s := range list {
-		got := eval[string](page, fmt.Sprintf("play(%d, %q).catch((e) => 'Error: ' + e.message + ' ' + e.hint)", i, s.model))
-		speaks := strings.Contains(s.code, "console.log(") || strings.Contains(s.code, "output.")
-		if strings.HasPrefix(got, "Error: ") || speaks && got == "" {
-			t.Errorf("%s: %q, from\n%s", s.where, got, s.code)
-		} else {
-			t.Logf("%s: %s", s.where, strings.ReplaceAll(got, "\n", " | "))
-		}
+		t.Run(s.where, func(t *testing.T) {
+			got := eval[string](page, fmt.Sprintf("play(%d, %q).catch((e) => 'Error: ' + e.message + ' ' + e.hint)", i, s.model))
+			speaks := strings.Contains(s.code, "console.log(") || strings.Contains(s.code, "output.")
+			if strings.HasPrefix(got, "Error: ") || speaks && got == "" {
+				t.Errorf("%q, from\n%s", got, s.code)
+			} else {
+				t.Log(strings.ReplaceAll(got, "\n", " | "))
+			}
+		})
 	}
 	if errors := page.ConsoleErrors(); len(errors) > 0 {
 		t.Errorf("the console says %q", errors)
