@@ -61,7 +61,7 @@ func startBrowser(t *testing.T, flags ...string) *Browser {
 	}
 	ours := []string{
 		"headless=new", "no-sandbox", "disable-quic", "no-first-run", "disable-background-networking",
-		"disable-component-update", "disable-sync", "disable-default-apps",
+		"disable-component-update", "disable-sync", "disable-default-apps", "hide-scrollbars",
 		"disable-background-timer-throttling", "disable-renderer-backgrounding",
 		"enable-unsafe-webgpu", "use-webgpu-adapter=swiftshader",
 	}
