@@ -45,6 +45,7 @@ func TestCamera(t *testing.T) {
 		}
 		if stop.name == "Stop" {
 			page.Screenshot("camera")
+			accessible(page, "camera")
 		}
 		stop.do()
 		page.WaitText("#status", "The camera is off.")

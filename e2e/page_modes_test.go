@@ -28,6 +28,7 @@ func shots(p *Page, name string) {
 		p.Media("prefers-color-scheme", scheme)
 		still(p)
 		p.Screenshot(name + "-" + scheme)
+		accessible(p, name+", "+scheme)
 	}
 	p.Size(360, 740)
 	p.Screenshot(name + "-360")
@@ -202,6 +203,7 @@ func TestKeptExamples(t *testing.T) {
 		t.Errorf("without kept examples %q, with them %q: %s", plain, found, page.Text("#error"))
 	}
 	page.Screenshot("store")
+	accessible(page, "store")
 	page.Reload()
 	ready(page)
 	page.WaitText("#kept", "2")
