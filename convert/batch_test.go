@@ -61,6 +61,9 @@ func TestBatch(t *testing.T) {
 			all, alone := m.NewCaptioner(), m.NewCaptioner()
 			defer all.Close()
 			defer alone.Close()
+			if _, err := m.Encode(t.Context(), picture(7)); err != nil { // the last one is remembered by all
+				t.Fatal(err)
+			}
 			before := m.Encoded()
 			got := batch(t, all, c.prompts, c.o)
 			if n := m.Encoded() - before; n != c.encoded {

@@ -40,7 +40,6 @@ func (c Case) Run(ctx context.Context, m *model.Flamingo) (Stages, error) {
 	for i := range count {
 		each := 3 * size * size
 		x := model.Preprocessed(tensor.FromF32(pixels[i*each:(i+1)*each], 3, size, size))
-		x.Key = fmt.Sprint(i)
 		p.Media = append(p.Media, x)
 		tokens, err := m.Encode(ctx, x)
 		if err != nil {

@@ -20,8 +20,8 @@ type Media struct {
 	Count  int
 	// Pixels are frames that are preprocessed already, f32 [3, Size, Size], in place of Frames.
 	Pixels []tensor.Tensor
-	// Key names the content: media with the same key are encoded once. Media without one are
-	// encoded each time.
+	// Key names the content: media with the same key are encoded once by a model, so it must be one
+	// that no other content has. Media without one are encoded each time.
 	Key string
 }
 
@@ -40,7 +40,14 @@ func Video(frames ...Image) Media {
 }
 
 // Preprocessed is media of frames that are preprocessed already.
-func Preprocessed(frames ...tensor.Tensor) Media { return Media{Pixels: frames} }
+func Preprocessed(frames ...tensor.Tensor) Media {
+	var key strings.Builder
+	for _, f := range frames {
+		fmt.Fprint(&key, f.Shape)
+		sign(&key, f.Data)
+	}
+	return Media{Pixels: frames, Key: key.String()}
+}
 
 // contentSeeds are of this process: keys are not kept longer.
 var contentSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
@@ -53,11 +60,16 @@ func contentKey(frames []Image) string {
 			return ""
 		}
 		fmt.Fprintf(&key, "%d×%d", f.Width, f.Height)
-		for _, seed := range contentSeeds {
-			fmt.Fprintf(&key, " %016x", maphash.Bytes(seed, pixels))
-		}
+		sign(&key, pixels)
 	}
 	return key.String()
+}
+
+// sign adds to a key what tells data from others.
+func sign(key *strings.Builder, data []byte) {
+	for _, seed := range contentSeeds {
+		fmt.Fprintf(key, " %016x", maphash.Bytes(seed, data))
+	}
 }
 
 // none tells that no media are meant.
