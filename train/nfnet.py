@@ -36,13 +36,18 @@ class ScaledConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(cout))
         self.gain = nn.Parameter(torch.ones(cout, 1, 1, 1))
         self.kernel, self.stride, self.groups = kernel, stride, groups
+        self.fixed = None  # a kernel in place of the standardised one
 
-    def forward(self, x, scale=1.0):
-        """x [n, cin, h, w] -> [n, cout, ceil(h/stride), ceil(w/stride)]; kernel times scale."""
+    def kernel_of(self, scale):
+        """The kernel that is convolved with, times scale."""
         w = self.weight
         fan_in = w[0].numel()
         var, mean = torch.var_mean(w, (1, 2, 3), unbiased=False, keepdim=True)
-        w = (w - mean) * (self.gain * (scale * fan_in ** -0.5) * torch.rsqrt(var + EPS))
+        return (w - mean) * (self.gain * (scale * fan_in ** -0.5) * torch.rsqrt(var + EPS))
+
+    def forward(self, x, scale=1.0):
+        """x [n, cin, h, w] -> [n, cout, ceil(h/stride), ceil(w/stride)]; kernel times scale."""
+        w = self.kernel_of(scale) if self.fixed is None else self.fixed * scale
         pads = [max((-(-n // self.stride) - 1) * self.stride + self.kernel - n, 0) for n in x.shape[2:]]
         if pads[0] % 2 or pads[1] % 2:
             x = F.pad(x, (pads[1] // 2, pads[1] - pads[1] // 2, pads[0] // 2, pads[0] - pads[0] // 2))

@@ -8,8 +8,11 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import numpy as np  # noqa: E402
+import torch  # noqa: E402
 
-from stickers import atlas, clips, concepts, contrast, documents, paint, scenes, scores, speech  # noqa: E402
+import nfnet  # noqa: E402
+
+from stickers import atlas, clips, concepts, config, contrast, documents, paint, scenes, scores, speech, stored  # noqa: E402
 
 ANY = [[0]] * len(concepts.ONE)
 
@@ -131,6 +134,30 @@ class ScoresTest(unittest.TestCase):
             self.assertEqual(scores.captions([text], [scene])[figure]["value"], 0, (figure, text))
         f1 = scores.captions([f" {a} on a plain white background"], [scene])["object F1"]["value"]
         self.assertAlmostEqual(f1, 2 / 3)
+
+
+class StoredTest(unittest.TestCase):
+    def test_rounding_keeps_to_its_grid(self):
+        x = np.random.default_rng(0).standard_normal((128, 64)).astype(np.float32)
+        for dtype, most in (("f32", 0), ("f16", 1e-3), ("q8", 6e-3), ("q4", 0.11)):
+            y = stored.rounded(x, dtype)
+            error = np.sqrt(((x - y) ** 2).mean() / (x ** 2).mean())
+            self.assertLessEqual(error, most, dtype)
+            self.assertGreaterEqual(error, most / 6, dtype)
+        np.testing.assert_array_equal(stored.rounded(x[:4], "q4"), stored.rounded(x[:4], "f16"))
+
+    def test_f32_is_the_model_itself(self):
+        torch.manual_seed(0)
+        model = nfnet.NFNet({**config.CONFIG["vision"], "depths": [1, 1, 1, 1]}).eval()
+        for name, p in model.named_parameters():
+            if name.endswith("skipinit_gain"):
+                p.data.fill_(0.5)
+        images = torch.randn(1, 3, 64, 64)
+        with torch.no_grad():
+            want = model(images)
+            torch.testing.assert_close(stored.as_read(model, "f32")(images), want)
+            error = ((stored.as_read(model, "q8")(images) - want).norm() / want.norm()).item()
+        self.assertTrue(1e-4 < error < 0.05, error)
 
 
 if __name__ == "__main__":

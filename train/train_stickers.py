@@ -21,7 +21,7 @@ import flamingo  # noqa: E402
 import heap  # noqa: E402
 from stickers import atlas as atlases  # noqa: E402
 from stickers import (batches, clips, config, contrast, documents, features, interleave, language, measure,  # noqa: E402
-                      plots, pool, scenes, words)
+                      plots, pool, scenes, stored, words)
 
 STAGES = ("contrast", "language", "interleave", "measure", "export")
 CROWDS = 0.4  # of the scenes of stage 1
@@ -47,6 +47,7 @@ def options(argv):
     p.add_argument("--interleave-steps", type=int, default=10000, help="steps of stage 3")
     p.add_argument("--measure", type=float, default=1.0, help="how many cases to measure on, as a share of the usual")
     p.add_argument("--small", action="store_true", help="a smoke test of minutes: sizes and steps of a few minutes' work")
+    p.add_argument("--stored", choices=("f32", "f16", "q8", "q4"), help="measure the model as the runtime reads it")
     p.add_argument("--tuning", action="store_true", help="measure on the seed for tuning and not on the fresh one")
     p.set_defaults(**SMALL if "--small" in (sys.argv[1:] if argv is None else argv) else {})
     return p.parse_args(argv)
@@ -92,12 +93,13 @@ def main(argv=None):
     else:
         load(model, os.path.join(work, "interleave.pt"), "")
     if "measure" in stages:
-        figures, failures = measure.everything(model, tokenizer, atlas, measure.TUNING if o.tuning else measure.FRESH,
+        read = stored.as_read(model, o.stored).to(o.device) if o.stored else model
+        figures, failures = measure.everything(read, tokenizer, atlas, measure.TUNING if o.tuning else measure.FRESH,
                                                o.device, amp, o.measure)
         print(measure.show(figures), flush=True)
-        with open(os.path.join(o.out, "figures.json"), "w", encoding="utf-8") as f:
+        with open(os.path.join(o.out, f"figures{'-' + o.stored if o.stored else ''}.json"), "w", encoding="utf-8") as f:
             json.dump(figures, f, indent=1)
-        for style, wrong in failures.items():
+        for style, wrong in failures.items() if not o.stored else ():
             for i, (pixels, said, truth) in enumerate(wrong):
                 Image.fromarray(pixels).save(os.path.join(o.out, f"failure-{style}-{i}.png"))
                 print(f"{style} {i}: it says{said} where there is{truth}", flush=True)

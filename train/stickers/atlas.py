@@ -16,7 +16,8 @@ UNSEEN = "openmoji"
 def _ink(rgba):
     """Lines of a premultiplied RGBA sticker [s, s, 4]: its contour and edges inside, uint8 [s, s]."""
     alpha = Image.fromarray(rgba[..., 3])
-    contour = np.asarray(alpha.filter(ImageFilter.MaxFilter(3)), np.int16) - np.asarray(alpha.filter(ImageFilter.MinFilter(3)))
+    grown, shrunk = (np.asarray(alpha.filter(f(3)), np.int16) for f in (ImageFilter.MaxFilter, ImageFilter.MinFilter))
+    contour = grown - shrunk
     soft = np.stack([np.asarray(Image.fromarray(rgba[..., c]).filter(ImageFilter.BoxBlur(1)), np.float32) for c in range(3)])
     gy, gx = np.gradient(soft, axis=(1, 2))
     inner = np.sqrt((gy ** 2 + gx ** 2).max(0)) * 7 - 40

@@ -74,8 +74,7 @@ class Format:
         """What this format says of a scene (of one kind of sticker: the first counts)."""
         first = scene.stickers[0]
         known = {"concept": concepts.ONE[first.concept], "count": str(len(scene.stickers)),
-                 "ground": scenes.ground_words(scene.ground).split(" ", 2 if "background" in scenes.ground_words(scene.ground) else 0)[-1]
-                 .removesuffix(" background"), "size": scenes.size_word(first),
+                 "ground": speech.ground(scene), "size": scenes.size_word(first),
                  "place": scenes.PLACES[scenes.place(first)].split(" ", 2)[-1]}
         said = [known[self.FIELDS[f]] for f in self.fields]
         wrap = self.WRAPS[self.wrap]

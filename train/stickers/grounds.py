@@ -80,12 +80,14 @@ def _landscape(words, side, rng):
         for t in (0.12, 0.35, 0.66):
             y, w = (h + (1 - h) * t) * side, 1 + 3 * t
             x = m + (side / 2 - m) * t
-            draw.polygon(((x - w, y), (x + w, y), (x + 1.3 * w, y + 9 * (t + 0.3)), (x - 1.3 * w, y + 9 * (t + 0.3))), fill=(236, 232, 200))
+            end = y + 9 * (t + 0.3)
+            draw.polygon(((x - w, y), (x + w, y), (x + 1.3 * w, end), (x - 1.3 * w, end)), fill=(236, 232, 200))
     elif words == "in the mountains":
         _bands(draw, side, ((h, sky, pale), (1, (116, 128, 112), (90, 104, 88))))
         for _ in range(4):
             x, w, top = hill(rng.uniform(0.15, 0.34), (112 + int(rng.integers(-9, 10)), 116, 128))
-            draw.polygon(((x - w * 0.25, top + 0.25 * (h * side - top)), (x, top), (x + w * 0.25, top + 0.25 * (h * side - top))), fill=(246, 248, 252))
+            snow = top + 0.25 * (h * side - top)
+            draw.polygon(((x - w * 0.25, snow), (x, top), (x + w * 0.25, snow)), fill=(246, 248, 252))
     else:
         low = {"in a meadow": ((132, 190, 78), (84, 150, 56)), "on a beach": ((238, 218, 160), (224, 196, 128)),
                "in a desert": ((232, 180, 100), (206, 144, 70)), "in the snow": ((238, 242, 250), (216, 226, 242)),

@@ -23,7 +23,8 @@ def say(model, tokens, rows, tokenizer, batch=64):
         ids = torch.full((len(part), int(length.max()) + LIMIT), bpe.PAD, device=device)
         for i, r in enumerate(part):
             ids[i, :len(r)] = torch.tensor(r, device=device)
-        media, ends, done = tokens[first:first + batch], length.clone(), torch.zeros(len(part), dtype=torch.bool, device=device)
+        media, ends = tokens[first:first + batch], length.clone()
+        done = torch.zeros(len(part), dtype=torch.bool, device=device)
         for _ in range(LIMIT):
             upto = int(ends.max())
             phi = (ids[:, :upto] == bpe.IMAGE).cumsum(1)

@@ -14,8 +14,9 @@ ANY_TILT = 0.06  # of the stickers lie anyhow
 STYLES = ("as it is", "outlined", "line drawing", "posterised", "grey", "hue")
 SHARES = (0.5, 0.16, 0.08, 0.1, 0.06, 0.1)
 MONOCHROME = 64
-HUE = np.array(((0.299, 0.587, 0.114),) * 3), np.array(((0.701, -0.587, -0.114), (-0.299, 0.413, -0.114), (-0.3, -0.588, 0.886))), \
-    np.array(((0.168, 0.330, -0.497), (-0.328, 0.035, 0.292), (1.25, -1.05, -0.203)))
+HUE = (np.array(((0.299, 0.587, 0.114),) * 3),
+       np.array(((0.701, -0.587, -0.114), (-0.299, 0.413, -0.114), (-0.3, -0.588, 0.886))),
+       np.array(((0.168, 0.330, -0.497), (-0.328, 0.035, 0.292), (1.25, -1.05, -0.203))))
 
 
 def _hue(angle):
@@ -88,7 +89,8 @@ def finish(canvas, rng):
     gain, shift = rng.uniform(0.88, 1.1), rng.uniform(-10, 10)
     canvas = canvas * np.float32(gain) + (np.float32(shift) + rng.uniform(-4, 4, 3).astype(np.float32))
     if rng.uniform() < 0.12:
-        canvas[1:-1, 1:-1] = (canvas[1:-1, 1:-1] * 2 + canvas[2:, 1:-1] + canvas[:-2, 1:-1] + canvas[1:-1, 2:] + canvas[1:-1, :-2]) / 6
+        beside = canvas[2:, 1:-1] + canvas[:-2, 1:-1] + canvas[1:-1, 2:] + canvas[1:-1, :-2]
+        canvas[1:-1, 1:-1] = (canvas[1:-1, 1:-1] * 2 + beside) / 6
     if rng.uniform() < 0.12:
         canvas += rng.standard_normal(canvas.shape, np.float32) * np.float32(rng.uniform(1, 5))
     return np.clip(canvas + 0.5, 0, 255).astype(np.uint8)

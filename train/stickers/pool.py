@@ -17,7 +17,8 @@ def _fill(job):
     path, styles, seed, n, first, augment, crowds = job
     pixels = np.load(path, mmap_mode="r+")
     for i in range(first, min(first + CHUNK, n)):
-        pixels[i] = paint.picture(scenes.sample(seed, i, styles, crowds=crowds), _atlas, np.random.default_rng([seed, 4, i]), augment=augment)
+        scene = scenes.sample(seed, i, styles, crowds=crowds)
+        pixels[i] = paint.picture(scene, _atlas, np.random.default_rng([seed, 4, i]), augment=augment)
 
 
 def read_stamp(path):

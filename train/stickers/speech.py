@@ -30,19 +30,21 @@ def things(scene):
     return listed([concepts.counted(c, n) for c, n in scenes.counts(scene)])
 
 
-def _short_ground(scene):
+def ground(scene):
+    """The background in few words: "striped blue", "on a beach"."""
     words = scenes.ground_words(scene.ground)
     return words.removeprefix("on a ").removesuffix(" background") if words.endswith("background") else words
 
 
 def caption(scene, register="sentence"):
     """The one caption of a scene in a register."""
-    ground, s = _short_ground(scene), scene.stickers
+    short, s = ground(scene), scene.stickers
     if register == "sentence":
         return f" {things(scene)} {scenes.ground_words(scene.ground)}"
     if register == "telling":
         verb = "is" if len(s) == 1 or scene.kind != "group" and scenes.counts(scene)[0][1] == 1 else "are"
-        where = f"the background is {ground}" if scenes.ground_words(scene.ground).endswith("background") else f"it is {ground}"
+        patterned = scenes.ground_words(scene.ground).endswith("background")
+        where = f"the background is {short}" if patterned else f"it is {short}"
         return f" there {verb} {things(scene)}. {where}."
     if register == "terse":
         if scene.kind == "pair":
@@ -51,10 +53,10 @@ def caption(scene, register="sentence"):
             what = f"{concepts.ONE[s[0].concept]}, {scenes.size_word(s[0])}"
         else:
             what = ", ".join(concepts.ONE[c] if n == 1 else f"{n} {concepts.SEVERAL[c]}" for c, n in scenes.counts(scene))
-        return f" {what}, {ground}"
+        return f" {what}, {short}"
     if register == "list":
         rows = [f"{concepts.ONE[c]}: {n}" for c, n in scenes.counts(scene)]
-        return f" {'; '.join(rows)}; background: {ground}"
+        return f" {'; '.join(rows)}; background: {short}"
     raise ValueError(f"speech: caption: register is {register!r}, want one of {REGISTERS}")
 
 
