@@ -51,7 +51,7 @@ test-web: build/wasmrun ## the same tests compiled to wasm, in headless Chromium
 
 e2e: e2e/node/node_modules ## the built page in headless Chromium; after a change to web/ or wasm/
 	go build -o build/serve . && go build -o build/flamingo ./cmd/flamingo
-	go test -count=1 -timeout 30m -tags e2e ./e2e
+	go test -count=1 -timeout 60m -tags e2e ./e2e
 
 large: ## load a generated 300 MB model in Chromium and print its memory; after a change to loading
 	go build -o build/serve . && go build -o build/flamingo ./cmd/flamingo
