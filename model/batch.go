@@ -144,11 +144,12 @@ func (m *Flamingo) commonStart(prompts []Prompt) int {
 // A batch is some prompts whose answers are under way.
 type batch struct {
 	*Session
-	o     Options
-	lines []*line
-	done  func(int, Caption)
-	began time.Time
-	stats Stats
+	o       Options
+	lines   []*line
+	written int // tokens of every line
+	done    func(int, Caption)
+	began   time.Time
+	stats   Stats
 }
 
 // A line is one of a batch's answers.
@@ -162,12 +163,11 @@ type line struct {
 	out    Caption
 	writer *writer
 	draw   *sampler
-	prompt int // of tokens, how many are the prompt's
 }
 
 // add begins an answer to prompt i, whose tokens are ids, those behind the shared ones own.
 func (b *batch) add(i int, ids []int32, own []place, row int32) {
-	x := &line{at: i, tokens: slices.Clone(own), first: row, prompt: len(own), left: min(b.o.MaxTokens, b.room.Tokens-len(ids)), draw: newSampler(b.o)}
+	x := &line{at: i, tokens: slices.Clone(own), first: row, left: min(b.o.MaxTokens, b.room.Tokens-len(ids)), draw: newSampler(b.o)}
 	for _, id := range ids {
 		x.draw.saw(id)
 	}
@@ -267,6 +267,7 @@ func (b *batch) step(ctx context.Context) error {
 	if b.stats.Prefill == 0 {
 		b.stats.Prefill, b.began = time.Since(b.began), time.Now()
 	}
+	b.written++
 	b.lines = slices.DeleteFunc(b.lines, func(x *line) bool {
 		t := chosen[0]
 		chosen = chosen[1:]
@@ -308,8 +309,8 @@ func (b *batch) choose(ctx context.Context, l *lanes) ([]Token, error) {
 		return nil, err
 	}
 	vocab := b.m.Config.LM.Vocab
+	bias := b.m.biasAt(b.o, b.written)
 	for i, x := range b.lines {
-		bias := b.m.biasAt(b.o, len(x.tokens)-x.prompt)
 		if list[i].ID, list[i].LogProb, err = x.draw.draw(logits.F32()[i*vocab:][:vocab], bias); err != nil {
 			return nil, err
 		}
