@@ -11,26 +11,19 @@ import (
 	"flamingo/tensor"
 )
 
-// A trial is a gpu.Device that only weighs: its buffers have sizes and no bytes, and nothing runs.
-// The model's own code, recorded on it, tells what it will need of the real device before anything
-// is downloaded. It goes on where the real one would refuse, so that the sum is whole.
+// A trial is a scale that knows the limits of a real device. The model's own code, recorded on it,
+// tells what it will need of that device before anything is downloaded. It goes on where the real one
+// would refuse, so that the sum is whole.
 type trial struct {
+	*gpu.Scale
 	real    gpu.Info
-	arena   gpu.Arena
-	held    map[string]int // bytes, by label
-	room    int64          // bytes that the real device holds in all; 0 is unknown
-	refused error          // the first thing that it would not take
+	room    int64 // bytes that the real device holds in all; 0 is unknown
+	refused error // the first thing that it would not take
 }
-
-type weighed struct {
-	size  int
-	label string
-}
-
-func (w weighed) Size() int { return w.size }
 
 func newTrial(real gpu.Info) *trial {
-	return &trial{real: real, held: map[string]int{}, room: roomOf(real, goruntime.GOARCH)}
+	scale := gpu.NewScale(gpu.Info{Kind: real.Kind, Description: real.Description, Features: real.Features})
+	return &trial{Scale: scale, real: real, room: roomOf(real, goruntime.GOARCH)}
 }
 
 // roomOf is how many bytes a device holds in all. WebGPU does not say, and a machine that swaps has
@@ -42,28 +35,12 @@ func roomOf(i gpu.Info, arch string) int64 {
 	return 0
 }
 
-func (t *trial) Info() gpu.Info {
-	return gpu.Info{Kind: t.real.Kind, Description: t.real.Description, Features: t.real.Features}
-}
-func (t *trial) Stats() gpu.Stats  { return gpu.Stats{} }
-func (t *trial) Arena() *gpu.Arena { return &t.arena }
-func (t *trial) Close()            {}
-
 func (t *trial) Alloc(size int, label string) (gpu.Buffer, error) {
 	t.limit(label, size, "bytes", t.real.MaxBuffer, "in one buffer")
-	t.held[label] += size
-	return weighed{size, label}, nil
+	return t.Scale.Alloc(size, label)
 }
 
-func (t *trial) Free(b gpu.Buffer) {
-	w := b.(weighed)
-	t.held[w.label] -= w.size
-}
-
-func (t *trial) Write(gpu.Buffer, int, tensor.Bytes) error     { return nil }
-func (t *trial) Fetch(gpu.Buffer, int, int) (gpu.Fetch, error) { return nothing{}, nil }
-
-func (t *trial) Compile(_ context.Context, steps []gpu.Dispatch) (gpu.Program, error) {
+func (t *trial) Compile(ctx context.Context, steps []gpu.Dispatch) (gpu.Program, error) {
 	for _, s := range steps {
 		at := s.Path + ": " + s.Op.Name
 		for _, a := range s.Args {
@@ -77,7 +54,7 @@ func (t *trial) Compile(_ context.Context, steps []gpu.Dispatch) (gpu.Program, e
 			t.limit(at, n, "workgroups", t.real.MaxGroups, "along an axis")
 		}
 	}
-	return nothing{}, nil
+	return t.Scale.Compile(ctx, steps)
 }
 
 // limit takes down what exceeds a limit of the real device; 0 is none.
@@ -141,14 +118,14 @@ func (t *trial) features(ctx context.Context, m *loader.Manifest, c model.TowerC
 
 // verdict is an error when the real device cannot run what was recorded.
 func (t *trial) verdict(m *loader.Manifest) error {
-	all, weights := int64(0), int64(0)
-	for _, n := range t.held {
+	all, weights, held := int64(0), int64(0), t.Held()
+	for _, n := range held {
 		all += int64(n)
 	}
 	for _, e := range m.Tensors {
 		weights += e.Bytes
 	}
-	kv := int64(t.held["KV cache"])
+	kv := int64(held["KV cache"])
 	needs := fmt.Sprintf("the model needs %d bytes (%d of weights, %d of KV cache, %d of activations and the rest)", all, weights, kv, all-weights-kv)
 	switch {
 	case t.refused != nil:
@@ -158,10 +135,3 @@ func (t *trial) verdict(m *loader.Manifest) error {
 	}
 	return nil
 }
-
-// nothing is a program that does not run and a copy of no bytes.
-type nothing struct{}
-
-func (nothing) Submit(int) error                   { return nil }
-func (nothing) Release()                           {}
-func (nothing) Wait(context.Context, []byte) error { return nil }

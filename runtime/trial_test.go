@@ -110,14 +110,14 @@ func TestTrialWeighs(t *testing.T) {
 		weights += int(e.Bytes)
 	}
 	all := 0
-	for _, n := range w.held {
+	for _, n := range w.Held() {
 		all += n
 	}
 	want := fmt.Sprintf("the model needs %d bytes (%d of weights, %d of KV cache, %d of activations and the rest)", all, weights, kv, all-weights-kv)
 	if err := w.verdict(l.Manifest); !strings.Contains(fmt.Sprint(err), want) {
 		t.Errorf("got %v, want it to say %q", err, want)
 	}
-	if all -= w.arena.Bytes(); all != left(dev) {
+	if all -= w.Arena().Bytes(); all != left(dev) {
 		t.Errorf("apart from temporaries the trial holds %d bytes, the device %d", all, left(dev))
 	}
 }
@@ -129,8 +129,8 @@ func TestTrialForgets(t *testing.T) {
 	if err := w.caption(t.Context(), m, c); err != nil {
 		t.Fatal(err)
 	}
-	if n, ok := w.held["distances"]; !ok || n != 0 {
-		t.Errorf("%d bytes of distances are held, %v; want them to have come and gone", n, w.held)
+	if n, ok := w.Held()["distances"]; !ok || n != 0 {
+		t.Errorf("%d bytes of distances are held, %v; want them to have come and gone", n, w.Held())
 	}
 }
 

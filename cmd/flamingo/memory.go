@@ -9,53 +9,6 @@ import (
 	"flamingo/tensor"
 )
 
-// A scale is a gpu.Device that only weighs: its buffers have sizes and no bytes, and what is
-// submitted to it does not run. The model code itself so tells what it needs.
-type scale struct {
-	arena gpu.Arena
-	now   map[string]int // bytes alive, by label
-	most  map[string]int // the largest they were
-}
-
-type weight struct {
-	size  int
-	label string
-}
-
-func (w *weight) Size() int { return w.size }
-
-func (s *scale) Info() gpu.Info {
-	return gpu.Info{Kind: "scale", Name: "scale", Description: "no device, only a count of bytes", MaxBuffer: math.MaxInt, MaxBinding: math.MaxInt}
-}
-func (s *scale) Stats() gpu.Stats  { return gpu.Stats{} }
-func (s *scale) Arena() *gpu.Arena { return &s.arena }
-func (s *scale) Close()            {}
-
-func (s *scale) Alloc(size int, label string) (gpu.Buffer, error) {
-	size = (max(size, 4) + 3) &^ 3
-	s.now[label] += size
-	s.most[label] = max(s.most[label], s.now[label])
-	return &weight{size, label}, nil
-}
-
-func (s *scale) Free(b gpu.Buffer) {
-	w := b.(*weight)
-	s.now[w.label] -= w.size
-}
-
-func (s *scale) Write(gpu.Buffer, int, tensor.Bytes) error { return nil }
-
-func (s *scale) Fetch(gpu.Buffer, int, int) (gpu.Fetch, error) { return nothing{}, nil }
-
-func (s *scale) Compile(context.Context, []gpu.Dispatch) (gpu.Program, error) { return nothing{}, nil }
-
-// nothing is a program that does not run and a copy of no bytes.
-type nothing struct{}
-
-func (nothing) Submit(int) error                   { return nil }
-func (nothing) Release()                           {}
-func (nothing) Wait(context.Context, []byte) error { return nil }
-
 // Memory is what captioning takes on a device, in bytes.
 type memory struct {
 	Tokens      int `json:"tokens"` // prompt and caption
@@ -76,7 +29,7 @@ const imageWidth, imageHeight = 1920, 1080
 // weigh records all passes of a caption: the picture, the longest prompt that leaves room for one
 // token, a step of decoding. storage gives each weight's format.
 func weigh(ctx context.Context, c model.Config, tokens int, storage func(model.Entry) tensor.DType) (memory, error) {
-	s := &scale{now: map[string]int{}, most: map[string]int{}}
+	s := gpu.NewScale(gpu.Info{Kind: "scale", Name: "scale", Description: "no device, only a count of bytes", MaxBuffer: math.MaxInt, MaxBinding: math.MaxInt})
 	const weights = "weights"
 	tensors := map[string]gpu.Tensor{}
 	for _, e := range model.Spec(c) {
@@ -102,13 +55,14 @@ func weigh(ctx context.Context, c model.Config, tokens int, storage func(model.E
 		return memory{}, err
 	}
 	// The labels are those that model and gpu give their buffers.
+	held := s.Held()
 	use := memory{
 		Tokens: tokens, ImageWidth: imageWidth, ImageHeight: imageHeight,
-		Weights: s.now[weights], KVCache: s.now["KV cache"], MediaKV: s.now["media keys and values"],
-		Activations: s.arena.Bytes(), Image: s.most["image"] + s.most["resize table"],
+		Weights: held[weights], KVCache: held["KV cache"], MediaKV: held["media keys and values"],
+		Activations: s.Arena().Bytes(), Image: s.Most("image") + s.Most("resize table"),
 	}
 	all := use.Image
-	for _, n := range s.now {
+	for _, n := range held {
 		all += n
 	}
 	use.Other = all - use.Weights - use.KVCache - use.MediaKV - use.Activations - use.Image
