@@ -149,15 +149,18 @@ class Decoder(nn.Module):
         away = (at[None, :] - at[:, None]).float()
         return slopes[:, None, None] * away.masked_fill(away > 0, float("-inf"))
 
-    def hidden(self, ids, media=None, xattn=None, phi=None, extra=None):
-        """ids [n, L] -> normalised states [n, L, dim]; extra [n, L, dim] is added to the embeddings."""
+    def hidden(self, ids, media=None, xattn=None, phi=None, extra=None, added=None):
+        """ids [n, L] -> normalised states [n, L, dim]; extra [n, L, dim] is added to the embeddings. What each
+        cross-attention adds is appended to the list `added`, if given."""
         y = self.embed(ids)
         if extra is not None:
             y = y + extra
         bias = self.bias(ids.shape[1], ids.device)
         for i, block in enumerate(self.blocks):
             if xattn is not None and str(i) in xattn:
-                y = xattn[str(i)](y, media, phi)
+                before, y = y, xattn[str(i)](y, media, phi)
+                if added is not None:
+                    added.append(y - before)
             y = block(y, bias)
         return self.norm(y)
 

@@ -47,8 +47,7 @@ def run(name, modules, groups, loss_of, steps, seed, folder, clip=1.0):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(params, clip)
         optimizer.step()
-        for k, v in {"loss": loss.item(), **figures}.items():
-            running[k] = v if k not in running else 0.95 * running[k] + 0.05 * v
+        running = {k: 0.95 * running.get(k, v) + 0.05 * v for k, v in {"loss": loss.item(), **figures}.items()}
         if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
             shown = "  ".join(f"{k} {v:.3f}" for k, v in running.items())
             print(f"{name} {step + 1:5d}/{steps}  {shown}  {time.time() - started:.0f} s  "

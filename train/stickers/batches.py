@@ -10,14 +10,18 @@ from stickers import clips, concepts, documents, scenes, speech
 DATASETS = ("pairs", "videos", "pages", "tasks")
 # The paper's order of weights: interleaved documents count most.
 LAMBDA = {"pairs": 1.0, "videos": 0.5, "pages": 0.5, "tasks": 1.0}
-SIZES = {"pairs": 48, "videos": 16, "pages": 8, "tasks": 16}
+SIZES = {"pairs": 32, "videos": 16, "pages": 6, "tasks": 24}
 LONGEST = 224
+LESS = 0.8  # weight of what is mentioned next, to what is mentioned before
+# How often every example of a rule shows the same picture: the first step to seeing what is alike.
+SAME = 0.2
 
 
 class Batch:
     """ids and targets [n, L] (targets are the ids that follow, -100 where nothing is learned), phi
     [n, L], answers [n, L] (whether the target belongs to an answer), and items: per row the scenes or
-    clips in order; `video` says which of the two."""
+    clips in order; `video` says which of the two. last [n, L]: targets of the last answers; rules [n]: whether
+    a row's last answer is a name that its examples show."""
 
     def __init__(self, rows, after=None, video=False):
         """rows: lists of (item, prompt ids, answer ids); after: which rows have pictures after their
@@ -39,6 +43,8 @@ class Batch:
         follow = torch.where(self.ids == bpe.IMAGE, count, torch.where(count < total, count + 1, torch.zeros_like(count)))
         self.phi = torch.where(late, follow, count)
         self.items, self.video = [[item for item, _, _ in row] for row in rows], video
+        self.last = self.answers & (self.targets >= 0) & (count == count.amax(1, keepdim=True))
+        self.rules = torch.zeros(len(rows), dtype=torch.bool)
 
 
 def _line(row, late):
@@ -62,6 +68,11 @@ class Source:
         e = self.tokenizer.encode
         return [(c.item, e(c.prompt), e(c.answer)) for c in chunks]
 
+    def facts(self, item, video):
+        """[(id, weight)] of the words for what a scene or a clip shows, in no sentence."""
+        said = facts_of_clip(self.films[item]) if video else facts(self.library.scenes[item])
+        return [(i, weight) for words, weight in said for i in self.tokenizer.encode(" " + words)]
+
     def draw(self, dataset, rng):
         """One Batch of a data set."""
         n = SIZES[dataset]
@@ -74,8 +85,12 @@ class Source:
             # As the paper has it, half of the pages let text see the next picture.
             return Batch([self._row(documents.mixed(int(rng.integers(2, 7)), self.library, rng)) for _ in range(n)],
                          [bool(rng.uniform() < 0.5) for _ in range(n)])
-        kinds = rng.choice(len(documents.TASKS), n, p=(0.16, 0.28, 0.36, 0.2))
-        return Batch([self._row(self._task(documents.TASKS[k], rng)) for k in kinds])
+        kinds = rng.choice(len(documents.TASKS), n, p=(0.12, 0.2, 0.38, 0.3))
+        docs = [self._task(documents.TASKS[k], rng) for k in kinds]
+        batch = Batch([self._row(d) for d in docs])
+        batch.rules = torch.tensor([documents.TASKS[k] in documents.NAMING and d[-1].answer in [c.answer for c in d[:-1]]
+                                    for k, d in zip(kinds, docs)])
+        return batch
 
     def _pair(self, rng):
         item = self.library.any(rng)
@@ -96,31 +111,49 @@ class Source:
         return documents.Chunk(item, "Question: what happens? Answer:", " " + clips.event(film))
 
     def _task(self, kind, rng):
-        most = 8 if kind in ("name", "attribute") else 4
-        return documents.task(kind, int(rng.integers(1, most + 1)), self.library, rng)
+        chunks = documents.task(kind, int(rng.integers(1, 9)), self.library, rng)
+        if kind in documents.NAMING and rng.uniform() < SAME:
+            shown = {}
+            chunks = [c._replace(item=shown.setdefault(c.answer, c.item)) for c in chunks]
+        return chunks
 
 
 def facts(scene):
-    """The words for what a scene shows, in no sentence."""
-    words = [f" {concepts.ONE[c]} {concepts.COUNTS[n]}" for c, n in scenes.counts(scene)]
+    """[(words, weight)] of what a scene shows: what is mentioned first weighs most, and a thing as much as
+    its count, so that a sum of the words' embeddings still tells what belongs together."""
+    said = [(f"{concepts.ONE[c]} {concepts.COUNTS[n]}", LESS ** k) for k, (c, n) in enumerate(scenes.counts(scene))]
     if scene.kind == "single":
-        words.append(f" {scenes.size_word(scene.stickers[0])} {scenes.PLACES[scenes.place(scene.stickers[0])]}")
+        said.append((f"{scenes.size_word(scene.stickers[0])} {scenes.PLACES[scenes.place(scene.stickers[0])]}", 1))
     if scene.kind == "pair":
-        words.append(" " + speech.RELATIONS[scenes.relation(*scene.stickers)])
-    return "".join(words) + " " + scenes.ground_words(scene.ground)
+        one, two = scene.stickers
+        said[:2] = [(f"{concepts.ONE[s.concept]} {concepts.COUNTS[1]}", LESS ** k) for k, s in enumerate((one, two))]
+        said.append((speech.RELATIONS[scenes.relation(one, two)], 1))
+    return [*said, (scenes.ground_words(scene.ground), 1)]
 
 
-def bags(batch, source, rng, drop):
-    """Ids of the facts behind each image tag, [tags, most] padded, in the order of batch.ids; a row
-    of pads for those dropped. Pages whose pictures come last have none: their text is there first."""
-    rows = []
-    for i, items in enumerate(batch.items):
-        tags = int((batch.ids[i] == bpe.IMAGE).sum())
-        gone = rng.uniform() < drop
-        for item in items[:tags]:
-            text = " " + clips.event(source.films[item]) if batch.video else facts(source.library.scenes[item])
-            rows.append([] if gone else source.tokenizer.encode(text))
-    out = torch.full((len(rows), max(1, max(map(len, rows)))), bpe.PAD)
-    for i, row in enumerate(rows):
-        out[i, :len(row)] = torch.tensor(row, dtype=torch.long)
-    return out
+def facts_of_clip(film):
+    """[(words, weight)] of what happens in a clip and where."""
+    said = [(concepts.ONE[film.concept], 1), (clips.WORDS[film.motion], 1), (scenes.ground_words(film.ground), 1)]
+    return [*said, (concepts.ONE[film.other], LESS)] if film.motion in clips.TWO or film.motion == "turn" else said
+
+
+class Bags:
+    """Facts of every picture of a batch, row after row: ids and weights [m, most], padded; `known` [m]
+    says whose are not withheld."""
+
+    def __init__(self, batch, source, rng=None, drop=0.0):
+        """drop: how often a row's are withheld."""
+        rows, known = [], []
+        for items in batch.items:
+            gone = drop > 0 and rng.uniform() < drop
+            known += [not gone] * len(items)
+            rows += [source.facts(item, batch.video) for item in items]
+        self.ids = torch.full((len(rows), max(map(len, rows))), bpe.PAD)
+        self.weights = torch.zeros(self.ids.shape)
+        for i, row in enumerate(rows):
+            self.ids[i, :len(row)] = torch.tensor([x for x, _ in row])
+            self.weights[i, :len(row)] = torch.tensor([w for _, w in row])
+        self.known = torch.tensor(known)
+        starts = np.cumsum([0] + [len(items) for items in batch.items[:-1]])
+        # Which picture each position sees, counted over the batch; -1 for none.
+        self.seen = torch.where(batch.phi > 0, torch.from_numpy(starts)[:, None] + batch.phi - 1, -torch.ones_like(batch.phi))

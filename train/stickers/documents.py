@@ -12,6 +12,7 @@ from stickers import concepts, scenes, speech
 
 Chunk = collections.namedtuple("Chunk", "item prompt answer")
 TASKS = ("register", "format", "name", "attribute")
+NAMING = TASKS[2:]
 OUTPUT = "Output:"
 # One name in five and one format in five are met only when measuring.
 HELD_OUT = 5
@@ -93,7 +94,7 @@ def task(kind, shots, library, rng, held_out=False):
         form = Format(rng, held_out)
         items = [_of(library.singles if form.of_one() else library.alike, rng) for _ in range(n)]
         return [Chunk(i, OUTPUT, form.say(library.scenes[i])) for i in items]
-    if kind not in ("name", "attribute"):
+    if kind not in NAMING:
         raise ValueError(f"documents: task: kind is {kind!r}, want one of {TASKS}")
     keys, items_of = (library.concepts, library.by_concept) if kind == "name" else (library.colours, library.by_colour)
     ways = 2 if held_out else int(rng.integers(2, 5))

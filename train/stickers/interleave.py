@@ -2,6 +2,8 @@
 decoder what the frozen encoder sees. Gates start at zero, so it starts as the decoder.
 
 Every step visits every data set and adds their losses, weighted, before it updates (paper, 3.2.2).
+At first a further loss pulls what the first cross-attention adds towards what the decoder met there in
+stage 2, the sum of the facts' words; it fades out over the first part of the run.
 """
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ import stage
 from stickers import batches, language
 
 FROZEN = ("vision.", "lm.")
+PULL, FADED = 4.0, 0.4  # weight of the further loss, and when it is gone, as a share of the steps
 
 
 class Media:
@@ -41,27 +44,32 @@ def show(model, media, batch, device):
     return out.index_put((i, k), seen)
 
 
-def states(model, media, batch, device):
-    """The decoder's last states [n, L, dim] of a batch, pictures shown."""
-    return model.lm.hidden(batch.ids.to(device), show(model, media, batch, device), model.xattn, batch.phi.to(device))
+def apart(model, source, batch, added, device):
+    """How far what the first cross-attention added, [n, L, dim], is from the facts' words: the squared
+    distance as a share of the words' own length."""
+    with torch.no_grad():
+        want = language.facts(model.lm.embed.weight, batches.Bags(batch, source), device)
+    return ((added.float() - want).square().sum(-1) * (batch.phi > 0).to(device)).sum() / want.square().sum()
 
 
-def loss(model, source, media, rng, device, amp):
-    """Loss and figures of one batch of every data set."""
-    total, figures = 0.0, {}
+def loss(model, source, media, rng, device, amp, pull=0.0):
+    """Loss and figures of one batch of every data set; pull: weight of `apart`."""
+    total, figures, far = 0.0, {}, []
     for name in batches.DATASETS:
         b = source.draw(name, rng)
         targets, answers = b.targets.to(device), b.answers.to(device)
         with amp():
-            y = states(model, media, b, device)
+            added = []
+            y = model.lm.hidden(b.ids.to(device), show(model, media, b, device), model.xattn, b.phi.to(device), added=added)
+            if pull:
+                far.append(apart(model, source, b, added[0], device))
         part, right = language.text_loss(model.lm, y, targets, answers & (targets >= 0), amp)
         total = total + batches.LAMBDA[name] * part
         figures[name], figures[name + " tokens"] = part.item(), right
         if name == "tasks":
-            ids = b.ids.to(device)
-            last = answers & (torch.cumsum((ids == bpe.IMAGE).long(), 1) == (ids == bpe.IMAGE).sum(1, keepdim=True))
-            with torch.no_grad():
-                _, figures["last answers' tokens"] = language.text_loss(model.lm, y, targets, last & (targets >= 0), amp)
+            figures.update(language.last_answers(model.lm, y, b, amp))
+    if pull:
+        total, figures["apart"] = total + pull * sum(far) / len(far), sum(far).item() / len(far)
     gates = [abs(torch.tanh(x.attn_gate).item()) for x in model.xattn.values()]
     return total, {**figures, "gate": float(np.mean(gates))}
 
@@ -80,5 +88,7 @@ def train(model, source, media, steps, seed, folder, device, amp, lr=1.2e-3):
     groups = (stage.groups([(n, p) for n, p in named if n.startswith("xattn.")], lr, 0.1)
               + stage.groups([(n, p) for n, p in named if n.startswith("resampler.")], lr, 0.0)
               + [{"params": [words], "lr": lr, "weight_decay": 0.0}])
-    stage.run("interleave", model, groups, lambda rng, _: loss(model, source, media, rng, device, amp), steps, seed, folder)
+    stage.run("interleave", model, groups,
+              lambda rng, step: loss(model, source, media, rng, device, amp, PULL * max(0.0, 1 - step / (FADED * steps))),
+              steps, seed, folder)
     hook.remove()

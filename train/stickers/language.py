@@ -1,9 +1,11 @@
 """Stage 2: the decoder learns from text alone, then it is frozen.
 
-Its documents are those of the next stage, with words where a picture would be: the facts that a
-picture shows are added, as the sum of their words' embeddings, to the embedding of the picture's tag.
-So the frozen decoder knows how to use what stands there: how to say it, and that a name it met beside
-the same facts before is the one to say again. Cross-attention has to write the facts and no more.
+Its documents are those of the next stage, with words in place of pictures: the facts that a picture
+shows are added, as the weighted sum of their words' embeddings, to the embedding of every token that
+sees the picture, which is where cross-attention will add what it sees. So the frozen decoder knows how
+to use what it finds there: how to say it, and that a name it met beside the same facts before is the
+one to say again. Cross-attention has to write the facts and no more. (On the pictures' tags alone,
+the decoder does not learn to look up a name in examples: tokens of a name then know no facts.)
 """
 import torch
 import torch.nn.functional as F
@@ -46,12 +48,23 @@ def text_loss(lm, states, targets, learned, amp):
     return Entropy.apply(logits, targets), right
 
 
-def soft_tags(lm, ids, bag):
-    """What is added to the embeddings [n, L, dim]: at each image tag the sum of its bag's words."""
-    extra = torch.zeros((*ids.shape, lm.embed.weight.shape[1]), device=ids.device)
-    if len(bag):
-        extra[ids == bpe.IMAGE] = BAG * F.embedding_bag(bag, lm.embed.weight, mode="sum", padding_idx=bpe.PAD)
-    return extra
+def facts(embed, bags, device):
+    """What is added to the embeddings, [n, L, dim]: at each position the facts of the picture that it
+    sees, as far as they are known. embed [vocab, dim]."""
+    sums = F.embedding_bag(bags.ids.to(device), embed, per_sample_weights=BAG * bags.weights.to(device), mode="sum")
+    sums = sums * bags.known.to(device).unsqueeze(-1)
+    seen = bags.seen.to(device)
+    return sums[seen.clamp(min=0)] * (seen >= 0).unsqueeze(-1)
+
+
+@torch.no_grad()
+def last_answers(lm, states, batch, amp):
+    """Share of right tokens in the last answers of tasks: of all, and of names that examples show."""
+    figures, targets = {}, batch.targets.to(states.device)
+    for name, learned in (("last answers' tokens", batch.last), ("names' tokens", batch.last & batch.rules[:, None])):
+        if learned.any():
+            _, figures[name] = text_loss(lm, states, targets, learned.to(states.device), amp)
+    return figures
 
 
 def loss(lm, source, rng, device, amp):
@@ -59,17 +72,15 @@ def loss(lm, source, rng, device, amp):
     total, figures = 0.0, {}
     for name in batches.DATASETS:
         b = source.draw(name, rng)
-        bag = batches.bags(b, source, rng, DROP[name]).to(device)
-        ids, targets, answers = b.ids.to(device), b.targets.to(device), b.answers.to(device)
+        bags = batches.Bags(b, source, rng, DROP[name])
+        ids, targets = b.ids.to(device), b.targets.to(device)
         with amp():
-            states = lm.hidden(ids, extra=soft_tags(lm, ids, bag))
+            states = lm.hidden(ids, extra=facts(lm.embed.weight, bags, device))
         part, _ = text_loss(lm, states, targets, targets >= 0, amp)
         total = total + batches.LAMBDA[name] * part
         figures[name] = part.item()
         if name == "tasks":
-            last = answers & (torch.cumsum((ids == bpe.IMAGE).long(), 1) == (ids == bpe.IMAGE).sum(1, keepdim=True))
-            with torch.no_grad():
-                _, figures["last answers' tokens"] = text_loss(lm, states, targets, last & (targets >= 0), amp)
+            figures.update(last_answers(lm, states, b, amp))
     return total, figures
 
 
