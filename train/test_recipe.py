@@ -32,7 +32,7 @@ class RecipeTest(unittest.TestCase):
             test_stickers.fake_atlas(folder)
             out = os.path.join(folder, "out")
             argv = ["--atlas", folder, "--out", out, "--small", "--pool", "64", "--clips", "4", "--contrast-steps", "2",
-                    "--language-steps", "2", "--interleave-steps", "2", "--measure", "0.005", "--device", "cpu"]
+                    "--language-steps", "2", "--align-steps", "2", "--interleave-steps", "2", "--measure", "0.005", "--device", "cpu"]
             train_stickers.main(argv)
             with open(os.path.join(out, "figures.json"), encoding="utf-8") as f:
                 self.assertEqual(set(json.load(f)), {"gates", "seen", "unseen"})

@@ -25,7 +25,7 @@ from stickers import (batches, clips, config, contrast, documents, features, int
 
 STAGES = ("contrast", "language", "interleave", "measure", "export")
 CROWDS = 0.4  # of the scenes of stage 1
-SMALL = {"pool": 1024, "pools": 1, "clips": 64, "contrast_steps": 60, "language_steps": 40, "interleave_steps": 40, "measure": 0.02}
+SMALL = {"pool": 1024, "pools": 1, "clips": 64, "contrast_steps": 60, "language_steps": 40, "align_steps": 20, "interleave_steps": 40, "measure": 0.02}
 CLIPS = 4000  # of the language stage; more than it can remember
 
 
@@ -44,6 +44,7 @@ def options(argv):
     p.add_argument("--contrast-steps", type=int, default=8000, help="steps of stage 1")
     p.add_argument("--language-steps", type=int, default=4000, help="steps of stage 2")
     p.add_argument("--clips", type=int, default=12000, help="videos of stage 3")
+    p.add_argument("--align-steps", type=int, default=4000, help="steps before stage 3, without the decoder")
     p.add_argument("--interleave-steps", type=int, default=10000, help="steps of stage 3")
     p.add_argument("--measure", type=float, default=1.0, help="how many cases to measure on, as a share of the usual")
     p.add_argument("--small", action="store_true", help="a smoke test of minutes: sizes and steps of a few minutes' work")
@@ -89,6 +90,7 @@ def main(argv=None):
         load(model.vision, os.path.join(work, "contrast.pt"), "vision.")
         load(model.lm, os.path.join(work, "language.pt"), "")
         source, media = shelves(model.vision.to(memory_format=torch.channels_last).eval(), tokenizer, atlas, styles, work, o)
+        interleave.align(model, source, media, o.align_steps, o.seed, work, o.device, amp)
         interleave.train(model, source, media, o.interleave_steps, o.seed, work, o.device, amp)
     else:
         load(model, os.path.join(work, "interleave.pt"), "")

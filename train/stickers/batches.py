@@ -73,9 +73,9 @@ class Source:
         said = facts_of_clip(self.films[item]) if video else facts(self.library.scenes[item])
         return [(i, weight) for words, weight in said for i in self.tokenizer.encode(" " + words)]
 
-    def draw(self, dataset, rng):
-        """One Batch of a data set."""
-        n = SIZES[dataset]
+    def draw(self, dataset, rng, n=None):
+        """One Batch of a data set, of n rows if not as many as usual."""
+        n = n or SIZES[dataset]
         if dataset == "pairs":
             # The canonical caption is what "Output:" means when nothing else was shown.
             return Batch([self._row([self._pair(rng)]) for _ in range(n)])

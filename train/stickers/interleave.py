@@ -2,8 +2,10 @@
 decoder what the frozen encoder sees. Gates start at zero, so it starts as the decoder.
 
 Every step visits every data set and adds their losses, weighted, before it updates (paper, 3.2.2).
-At first a further loss pulls what the first cross-attention adds towards what the decoder met there in
-stage 2, the sum of the facts' words; it fades out over the first part of the run.
+
+The decoder met facts in stage 2, as sums of their words, where cross-attention adds what it sees. So
+before that the resampler and the first cross-attention learn to add these sums, without the decoder,
+which takes an eighth of the time for a picture; and while it starts, that loss goes on and fades out.
 """
 import numpy as np
 import torch
@@ -13,7 +15,9 @@ import stage
 from stickers import batches, language
 
 FROZEN = ("vision.", "lm.")
-PULL, FADED = 4.0, 0.4  # weight of the further loss, and when it is gone, as a share of the steps
+PULL, FADED = 4.0, 0.4  # weight of that loss, and when it is gone, as a share of the steps
+ALIGNED = {"pairs": 160, "videos": 24}  # pictures and videos of a step without the decoder
+QUERIES = 3  # tokens of each that look
 
 
 class Media:
@@ -74,12 +78,48 @@ def loss(model, source, media, rng, device, amp, pull=0.0):
     return total, {**figures, "gate": float(np.mean(gates))}
 
 
-def train(model, source, media, steps, seed, folder, device, amp, lr=1.2e-3):
-    """Run the stage, or what is left of it."""
+def first(model):
+    """The first cross-attention."""
+    return model.xattn[min(model.xattn, key=int)]
+
+
+def alignment(model, source, media, rng, device, amp):
+    """How far the first cross-attention is from adding the facts' words, for tokens of captions and answers."""
+    total, figures = 0.0, {}
+    for name, n in ALIGNED.items():
+        b = source.draw(name, rng, n)
+        columns = torch.from_numpy(1 + rng.choice(b.ids.shape[1] - 1, QUERIES, replace=False))
+        b.ids, b.phi = b.ids[:, columns], b.phi[:, columns]
+        bags = batches.Bags(b, source)
+        with torch.no_grad():
+            y = model.lm.embed(b.ids.to(device))
+            want = language.facts(model.lm.embed.weight, bags, device)
+        with amp():
+            added = first(model)(y, show(model, media, b, device), b.phi.to(device)) - y
+        figures[name] = (added.float() - want).square().sum() / want.square().sum()
+        total = total + batches.LAMBDA[name] * figures[name]
+    return total, {**{k: v.item() for k, v in figures.items()}, "gate": abs(torch.tanh(first(model).attn_gate).item())}
+
+
+def align(model, source, media, steps, seed, folder, device, amp, lr=2e-3):
+    """What comes before the stage, or what is left of it."""
+    _freeze(model)
+    named = [(n, p) for n, p in model.named_parameters() if n.startswith("resampler.")]
+    named += [("first." + n, p) for n, p in first(model).named_parameters()]
+    stage.run("align", model, stage.groups(named, lr, 0.0),
+              lambda rng, _: alignment(model, source, media, rng, device, amp), steps, seed, folder)
+
+
+def _freeze(model):
     model.train()
     model.vision.eval()
     for name, p in model.named_parameters():
         p.requires_grad_(not name.startswith(FROZEN))
+
+
+def train(model, source, media, steps, seed, folder, device, amp, lr=1.2e-3):
+    """Run the stage, or what is left of it."""
+    _freeze(model)
     words = model.lm.embed.weight.requires_grad_(True)
     only = torch.zeros(len(words), 1, device=device)
     only[bpe.EOC] = 1
