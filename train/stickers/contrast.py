@@ -22,6 +22,7 @@ from stickers import concepts, scenes, speech
 GRID = 4
 JOINT = 256
 BATCH, EPOCHS = 64, 3  # EPOCHS: how often a pool is seen
+INNER = 0.33
 MOST = 4  # centres in a cell that are told apart: 0 to 3
 
 
@@ -81,15 +82,18 @@ def images(pixels, device="cpu"):
 
 def parts(batch):
     """What lies in each cell: weights [n * GRID^2, concepts + grounds] that sum to one, and how many
-    centres, [n, GRID^2]."""
+    centres, [n, GRID^2]. A large sticker lies in every cell whose middle is within INNER of its size of its own."""
     weights = np.zeros((len(batch), GRID * GRID, len(concepts.ONE) + scenes.GROUNDS), np.float32)
     centres = np.zeros((len(batch), GRID * GRID), np.int64)
+    middles = (np.arange(GRID) + 0.5) / GRID
     for i, scene in enumerate(batch):
         for s in scene.stickers:
             at = min(int(s.y * GRID), GRID - 1) * GRID + min(int(s.x * GRID), GRID - 1)
-            weights[i, at, s.concept] += 1
             centres[i, at] += 1
-        weights[i, centres[i] == 0, len(concepts.ONE) + scene.ground] = 1
+            inside = np.hypot(*np.meshgrid(middles - s.x, middles - s.y)).ravel() < INNER * s.size
+            inside[at] = True
+            weights[i, inside, s.concept] += 1
+        weights[i, weights[i].sum(-1) == 0, len(concepts.ONE) + scene.ground] = 1
     weights /= weights.sum(-1, keepdims=True)
     return torch.from_numpy(weights).flatten(0, 1), torch.from_numpy(centres.clip(max=MOST - 1))
 
@@ -112,7 +116,8 @@ def losses(pupil, tokenizer, batch, pixels, rng, device, amp):
     whole = F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
     cells = F.normalize(pupil.part(features).flatten(0, 1), dim=-1)
     part_logits = pupil.heat[1].clamp(max=4.6).exp() * cells @ F.normalize(pupil.names.weight, dim=-1).T
-    entropy, full = -(weights * part_logits.log_softmax(-1)).sum(-1), (centres > 0).flatten()
+    entropy = -(weights * part_logits.log_softmax(-1)).sum(-1)
+    full = weights[:, :len(concepts.ONE)].any(-1)
     stickers, grounds = entropy[full].mean(), entropy[~full].mean()
     row, column, many = pupil.where(features).split((GRID, GRID, MOST), -1)
     at = torch.arange(GRID * GRID, device=device).expand(n, -1)

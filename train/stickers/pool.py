@@ -37,7 +37,7 @@ class Pool:
         _atlas, having = atlas, atlas.having(styles)
         path, stamp = os.path.join(folder, "pixels.npy"), os.path.join(folder, "pool.json")
         recipe = {"seed": seed, "n": n, "side": paint.SIDE, "styles": list(styles), "augment": augment,
-                  "crowds": crowds, "version": 2}
+                  "crowds": crowds, "version": 3}
         if read_stamp(stamp) != recipe:
             os.makedirs(folder, exist_ok=True)
             np.lib.format.open_memmap(path, "w+", np.uint8, (n, paint.SIDE, paint.SIDE, 3))

@@ -139,8 +139,24 @@ def _several(shown, rng):
 
 def _crowd(shown, rng):
     which = rng.permutation(shown)[:rng.integers(6, CROWD + 1)]
+    if rng.uniform() < 0.5:
+        return _mixed(which, rng)
     spots, size = _apart(len(which), rng.uniform(0.22, 0.29), 0.9, rng)
     return [(c, x, y, size * rng.uniform(0.92, 1.05)) for c, (x, y) in zip(which, spots)]
+
+
+def _mixed(shown, rng):
+    """One or two large stickers, and small ones where there is room."""
+    large = int(rng.integers(1, 3))
+    placed = []
+    for k, concept in enumerate(shown):
+        size = rng.uniform(0.38, 0.6) if k < large else rng.uniform(0.2, 0.32)
+        for _ in range(30):
+            x, y = rng.uniform(size / 2 + MARGIN, 1 - size / 2 - MARGIN, 2)
+            if all(math.dist((x, y), p[1:3]) >= 0.45 * (size + p[3]) for p in placed):
+                placed.append((concept, x, y, size))
+                break
+    return placed
 
 
 def place(sticker):
