@@ -116,6 +116,11 @@ class ContrastTest(unittest.TestCase):
             self.assertEqual(weights[cell].argmax().item(), want)
         self.assertEqual(centres.sum().item(), 2)
 
+    def test_large_stickers_fill_their_cells(self):
+        weights, centres = contrast.parts([scenes.Scene("single", (scenes.Sticker(0, 0, .5, .5, .58),), 0)])
+        self.assertEqual(weights[:, 0].nonzero()[:, 0].tolist(), [5, 6, 9, 10])
+        self.assertEqual(centres.nonzero()[:, 1].tolist(), [10])
+
 
 class ScoresTest(unittest.TestCase):
     def test_true_captions_are_right_in_everything(self):

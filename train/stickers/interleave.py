@@ -63,7 +63,7 @@ def loss(model, source, media, rng, device, amp, pull=0.0):
         b = source.draw(name, rng)
         targets, answers = b.targets.to(device), b.answers.to(device)
         with amp():
-            added = []
+            added = [] if pull else None
             y = model.lm.hidden(b.ids.to(device), show(model, media, b, device), model.xattn, b.phi.to(device), added=added)
             if pull:
                 far.append(apart(model, source, b, added[0], device))
@@ -84,7 +84,7 @@ def first(model):
 
 
 def alignment(model, source, media, rng, device, amp):
-    """How far the first cross-attention is from adding the facts' words, for tokens of captions and answers."""
+    """How far the first cross-attention is from adding the facts' words, for a few tokens of each row."""
     total, figures = 0.0, {}
     for name, n in ALIGNED.items():
         b = source.draw(name, rng, n)

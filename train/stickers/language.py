@@ -10,7 +10,6 @@ the decoder does not learn to look up a name in examples: tokens of a name then 
 import torch
 import torch.nn.functional as F
 
-import bpe
 import stage
 from stickers import batches
 
