@@ -22,7 +22,7 @@ from stickers import concepts, scenes, speech
 GRID = 4
 JOINT = 256
 BATCH, EPOCHS = 64, 3  # EPOCHS: how often a pool is seen
-INNER = 0.33
+INNER = 0.33  # of a sticker's size: so far from its middle it surely is there
 MOST = 4  # centres in a cell that are told apart: 0 to 3
 
 
@@ -82,7 +82,7 @@ def images(pixels, device="cpu"):
 
 def parts(batch):
     """What lies in each cell: weights [n * GRID^2, concepts + grounds] that sum to one, and how many
-    centres, [n, GRID^2]. A large sticker lies in every cell whose middle is within INNER of its size of its own."""
+    centres, [n, GRID^2]. A large sticker lies in every cell whose middle is that near to its own."""
     weights = np.zeros((len(batch), GRID * GRID, len(concepts.ONE) + scenes.GROUNDS), np.float32)
     centres = np.zeros((len(batch), GRID * GRID), np.int64)
     middles = (np.arange(GRID) + 0.5) / GRID
