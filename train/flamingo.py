@@ -11,9 +11,11 @@ from torch import nn
 from nfnet import NFNet
 
 
-def linear(cin, cout):
-    """A Linear without bias."""
-    return nn.Linear(cin, cout, bias=False)
+def linear(cin, cout, matrices=1):
+    """A Linear without bias; matrices: how many lie in its weight, one above the other."""
+    layer = nn.Linear(cin, cout, bias=False)
+    layer.weight.matrices = matrices
+    return layer
 
 
 def squared_relu(x):
@@ -39,7 +41,7 @@ class ResamplerLayer(nn.Module):
         dim, inner = c["dim"], c["heads"] * c["headDim"]
         self.heads = c["heads"]
         self.norm_media, self.norm_latents, self.ff_norm = (nn.LayerNorm(dim) for _ in range(3))
-        self.q, self.kv, self.out = linear(dim, inner), linear(dim, 2 * inner), linear(inner, dim)
+        self.q, self.kv, self.out = linear(dim, inner), linear(dim, 2 * inner, 2), linear(inner, dim)
         self.up, self.down = linear(dim, c["hidden"]), linear(c["hidden"], dim)
 
     def forward(self, x, z):
@@ -81,7 +83,7 @@ class GatedCrossAttention(nn.Module):
         inner = c["heads"] * c["headDim"]
         self.heads = c["heads"]
         self.norm, self.norm_media, self.ff_norm = nn.LayerNorm(dim), nn.LayerNorm(media_dim), nn.LayerNorm(dim)
-        self.q, self.kv, self.out = linear(dim, inner), linear(media_dim, 2 * inner), linear(inner, dim)
+        self.q, self.kv, self.out = linear(dim, inner), linear(media_dim, 2 * inner, 2), linear(inner, dim)
         self.up, self.down = linear(dim, c["hidden"]), linear(c["hidden"], dim)
         self.attn_gate, self.ff_gate = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
 
@@ -118,7 +120,7 @@ class DecoderBlock(nn.Module):
         dim = c["dim"]
         self.heads = c["heads"]
         self.norm1, self.norm2 = Norm(dim), Norm(dim)
-        self.qkv, self.out = linear(dim, 3 * dim), linear(dim, dim)
+        self.qkv, self.out = linear(dim, 3 * dim, 3), linear(dim, dim)
         self.up, self.down = linear(dim, c["hidden"]), linear(c["hidden"], dim)
 
     def forward(self, y, bias):

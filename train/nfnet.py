@@ -33,6 +33,7 @@ class ScaledConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(cout, cin // groups, kernel, kernel)
                                    * (cin // groups * kernel * kernel) ** -0.5)
+        self.weight.matrices = groups
         self.bias = nn.Parameter(torch.zeros(cout))
         self.gain = nn.Parameter(torch.ones(cout, 1, 1, 1))
         self.kernel, self.stride, self.groups = kernel, stride, groups

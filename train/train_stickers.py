@@ -24,7 +24,7 @@ from stickers import (batches, clips, config, contrast, documents, features, int
                       plots, pool, scenes, stored, words)
 
 STAGES = ("contrast", "language", "interleave", "measure", "export")
-CROWDS = 0.5  # of the scenes of stage 1
+CROWDS = 0.6  # of the scenes of stage 1
 SMALL = {"pool": 1024, "pools": 1, "clips": 64, "contrast_steps": 60, "language_steps": 40, "align_steps": 20, "interleave_steps": 40, "measure": 0.02}
 CLIPS = 4000  # of the language stage; more than it can remember
 
@@ -41,7 +41,7 @@ def options(argv):
     p.add_argument("--stages", default=",".join(STAGES), help="which stages to run, of " + ",".join(STAGES))
     p.add_argument("--pool", type=int, default=32768, help="scenes in a pool of pictures")
     p.add_argument("--pools", type=int, default=2, help="pools of stage 3")
-    p.add_argument("--contrast-steps", type=int, default=18432, help="steps of stage 1: twelve pools, three times each")
+    p.add_argument("--contrast-steps", type=int, default=9216, help="steps of stage 1: twelve pools, three times each")
     p.add_argument("--language-steps", type=int, default=4000, help="steps of stage 2")
     p.add_argument("--clips", type=int, default=12000, help="videos of stage 3")
     p.add_argument("--align-steps", type=int, default=4000, help="steps before stage 3, without the decoder")

@@ -21,7 +21,7 @@ from stickers import concepts, scenes, speech
 
 GRID = 4
 JOINT = 256
-BATCH, EPOCHS = 64, 3  # EPOCHS: how often a pool is seen
+BATCH, EPOCHS = 128, 3  # EPOCHS: how often a pool is seen
 INNER = 0.33  # of a sticker's size: so far from its middle it surely is there
 MOST = 4  # centres in a cell that are told apart: 0 to 3
 
@@ -132,7 +132,7 @@ def losses(pupil, tokenizer, batch, pixels, rng, device, amp):
     return 0.3 * whole + 2 * stickers + 0.5 * grounds + 0.3 * where, figures
 
 
-def train(pupil, tokenizer, pools, steps, seed, folder, device, amp, lr=2.5e-3):
+def train(pupil, tokenizer, pools, steps, seed, folder, device, amp, lr=2.5e-3, muon_lr=0.04):
     """Run the stage, or what is left of it; each pool of `pools` is seen EPOCHS times."""
     pupil.train()
     pupil.vision.to(memory_format=torch.channels_last)
@@ -146,4 +146,7 @@ def train(pupil, tokenizer, pools, steps, seed, folder, device, amp, lr=2.5e-3):
             pixels[i], chosen[i] = pixels[i, :, ::-1].copy(), scenes.mirror(chosen[i])
         return losses(pupil, tokenizer, chosen, pixels, rng, device, amp)
 
-    stage.run("contrast", pupil, stage.groups(pupil.named_parameters(), lr, 0.02), loss_of, steps, seed, folder)
+    named = list(pupil.named_parameters())
+    groups = (stage.groups([(n, p) for n, p in named if n.startswith("vision.")], lr, 0.02, muon_lr)
+              + stage.groups([(n, p) for n, p in named if not n.startswith("vision.")], lr, 0.02))
+    stage.run("contrast", pupil, groups, loss_of, steps, seed, folder)
