@@ -58,7 +58,9 @@ class WorldTest(unittest.TestCase):
             self.assertEqual(sorted(scenes.counts(scene)), sorted(scenes.counts(flipped)))
             if scene.kind == "pair":
                 a, b = (scenes.relation(*x.stickers) for x in (scene, flipped))
-                self.assertEqual(b, {"left": "right", "right": "left"}.get(a, a))
+                self.assertEqual(a, b)
+                concepts_in_turn = [s.concept for s in flipped.stickers]
+                self.assertEqual(concepts_in_turn, [s.concept for s in scene.stickers][::-1 if a == "left" else 1])
 
     def test_families_share_concepts_and_differ(self):
         for i in range(0, len(self.scenes), scenes.FAMILY):

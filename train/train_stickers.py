@@ -20,11 +20,12 @@ import export  # noqa: E402
 import flamingo  # noqa: E402
 import heap  # noqa: E402
 from stickers import atlas as atlases  # noqa: E402
-from stickers import (batches, clips, config, contrast, documents, features, interleave, language, measure,  # noqa: E402
-                      plots, pool, scenes, stored, words)
+from stickers import (align, batches, clips, config, contrast, documents, features, interleave, language,  # noqa: E402
+                      measure, plots, pool, scenes, stored, words)
 
 STAGES = ("contrast", "language", "interleave", "measure", "export")
 CROWDS = 0.6  # of the scenes of stage 1
+REDRAWN = 0.5  # of the pictures of stage 3
 SMALL = {"pool": 1024, "pools": 1, "clips": 64, "contrast_steps": 60, "language_steps": 40, "align_steps": 20, "interleave_steps": 40, "measure": 0.02}
 CLIPS = 4000  # of the language stage; more than it can remember
 
@@ -90,7 +91,7 @@ def main(argv=None):
         load(model.vision, os.path.join(work, "contrast.pt"), "vision.")
         load(model.lm, os.path.join(work, "language.pt"), "")
         source, media = shelves(model.vision.to(memory_format=torch.channels_last).eval(), tokenizer, atlas, styles, work, o)
-        interleave.align(model, source, media, o.align_steps, o.seed, work, o.device, amp)
+        align.train(model, source, media, o.align_steps, o.seed, work, o.device, amp)
         interleave.train(model, source, media, o.interleave_steps, o.seed, work, o.device, amp)
     else:
         load(model, os.path.join(work, "interleave.pt"), "")
@@ -119,13 +120,12 @@ def load(module, path, prefix):
 
 def shelves(vision, tokenizer, atlas, styles, work, o):
     """What stage 3 reads: a Source of pools of their own and of clips, and their features."""
-    pools = pool.Pools(os.path.join(work, "stills"), atlas, 1000 * o.seed + 500, o.pool, styles, o.threads, o.pools)
+    pools = pool.Pools(os.path.join(work, "stills"), atlas, 1000 * o.seed + 500, o.pool, styles, o.threads, o.pools, REDRAWN)
     stamp = {"vision": float(sum(p.double().abs().sum() for p in vision.parameters())), "seed": o.seed, "pool": o.pool}
     folder, known, stills = os.path.join(work, "features"), [], []
     for k in range(o.pools):
-        shown, seen = features.of_pool(vision, pools.at(k), folder, f"stills-{k}", {**stamp, "k": k}, o.device)
-        known += shown
-        stills.append(seen)
+        stills.append(features.of_pool(vision, pools.at(k), folder, f"stills-{k}", {**stamp, "k": k}, o.device))
+        known += pools.at(k).scenes
     films, moving = features.of_clips(vision, atlas, 1000 * o.seed, o.clips, styles, folder, "clips",
                                       {**stamp, "clips": o.clips}, o.device, o.threads)
     return batches.Source(tokenizer, documents.Library(known), films), interleave.Media(stills, moving)

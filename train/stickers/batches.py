@@ -11,8 +11,9 @@ DATASETS = ("pairs", "videos", "pages", "tasks")
 # The paper's order of weights: interleaved documents count most.
 LAMBDA = {"pairs": 1.0, "videos": 0.5, "pages": 0.5, "tasks": 1.0}
 SIZES = {"pairs": 32, "videos": 16, "pages": 6, "tasks": 24}
+TASKS = (0.12, 0.3, 0.33, 0.25)  # shares, in the order of documents.TASKS
 LONGEST = 224
-LESS = 0.8  # weight of what is mentioned next, to what is mentioned before
+SLOTS = 4  # things that a caption mentions, at most
 # How often every example of a rule shows the same picture: the first step to seeing what is alike.
 SAME = 0.2
 
@@ -69,9 +70,9 @@ class Source:
         return [(c.item, e(c.prompt), e(c.answer)) for c in chunks]
 
     def facts(self, item, video):
-        """[(id, weight)] of the words for what a scene or a clip shows, in no sentence."""
+        """[(id, slot)] of the words for what a scene or a clip shows, in no sentence."""
         said = facts_of_clip(self.films[item]) if video else facts(self.library.scenes[item])
-        return [(i, weight) for words, weight in said for i in self.tokenizer.encode(" " + words)]
+        return [(i, slot) for words, slot in said for i in self.tokenizer.encode(" " + words)]
 
     def draw(self, dataset, rng, n=None):
         """One Batch of a data set, of n rows if not as many as usual."""
@@ -85,7 +86,7 @@ class Source:
             # As the paper has it, half of the pages let text see the next picture.
             return Batch([self._row(documents.mixed(int(rng.integers(2, 7)), self.library, rng)) for _ in range(n)],
                          [bool(rng.uniform() < 0.5) for _ in range(n)])
-        kinds = rng.choice(len(documents.TASKS), n, p=(0.12, 0.2, 0.38, 0.3))
+        kinds = rng.choice(len(documents.TASKS), n, p=TASKS)
         docs = [self._task(documents.TASKS[k], rng) for k in kinds]
         batch = Batch([self._row(d) for d in docs])
         batch.rules = torch.tensor([documents.TASKS[k] in documents.NAMING and d[-1].answer in [c.answer for c in d[:-1]]
@@ -119,27 +120,35 @@ class Source:
 
 
 def facts(scene):
-    """[(words, weight)] of what a scene shows: what is mentioned first weighs most, and a thing as much as
-    its count, so that a sum of the words' embeddings still tells what belongs together."""
-    said = [(f"{concepts.ONE[c]} {concepts.COUNTS[n]}", LESS ** k) for k, (c, n) in enumerate(scenes.counts(scene))]
+    """[(words, slot)] of what a scene shows: a thing and its number have the slot of their turn in the
+    caption, so that a sum over slots still tells what belongs together; what is said of the whole has slot 0."""
+    said = [(f"{concepts.ONE[c]} {concepts.COUNTS[n]}", k) for k, (c, n) in enumerate(mentioned(scene))]
     if scene.kind == "single":
-        said.append((f"{scenes.size_word(scene.stickers[0])} {scenes.PLACES[scenes.place(scene.stickers[0])]}", 1))
+        said.append((f"{scenes.size_word(scene.stickers[0])} {_bare(scenes.PLACES[scenes.place(scene.stickers[0])])}", 0))
     if scene.kind == "pair":
-        one, two = scene.stickers
-        said[:2] = [(f"{concepts.ONE[s.concept]} {concepts.COUNTS[1]}", LESS ** k) for k, s in enumerate((one, two))]
-        said.append((speech.RELATIONS[scenes.relation(one, two)], 1))
-    return [*said, (scenes.ground_words(scene.ground), 1)]
+        said.append((scenes.relation(*scene.stickers), 0))
+    return [*said, (_bare(scenes.ground_words(scene.ground)), 0)]
+
+
+def mentioned(scene):
+    """[(concept, how many)] in the order of the caption."""
+    return [(s.concept, 1) for s in scene.stickers] if scene.kind == "pair" else scenes.counts(scene)
 
 
 def facts_of_clip(film):
-    """[(words, weight)] of what happens in a clip and where."""
-    said = [(concepts.ONE[film.concept], 1), (clips.WORDS[film.motion], 1), (scenes.ground_words(film.ground), 1)]
-    return [*said, (concepts.ONE[film.other], LESS)] if film.motion in clips.TWO or film.motion == "turn" else said
+    """[(words, slot)] of what happens in a clip and where."""
+    said = [(concepts.ONE[film.concept], 0), (clips.WORDS[film.motion], 0), (_bare(scenes.ground_words(film.ground)), 0)]
+    return [*said, (concepts.ONE[film.other], 1)] if film.motion in clips.TWO or film.motion == "turn" else said
+
+
+def _bare(words):
+    """"in the top left", "on a striped blue background" -> "top left", "striped blue"."""
+    return words.split(" ", 2)[-1].removesuffix(" background")
 
 
 class Bags:
-    """Facts of every picture of a batch, row after row: ids and weights [m, most], padded; `known` [m]
-    says whose are not withheld."""
+    """Facts of every picture of a batch, row after row: ids [m, SLOTS, most], padded; `known` [m] says
+    whose are not withheld."""
 
     def __init__(self, batch, source, rng=None, drop=0.0):
         """drop: how often a row's are withheld."""
@@ -147,12 +156,14 @@ class Bags:
         for items in batch.items:
             gone = drop > 0 and rng.uniform() < drop
             known += [not gone] * len(items)
-            rows += [source.facts(item, batch.video) for item in items]
-        self.ids = torch.full((len(rows), max(map(len, rows))), bpe.PAD)
-        self.weights = torch.zeros(self.ids.shape)
+            for item in items:
+                rows.append([[] for _ in range(SLOTS)])
+                for i, slot in source.facts(item, batch.video):
+                    rows[-1][slot].append(i)
+        self.ids = torch.full((len(rows), SLOTS, max(len(ids) for row in rows for ids in row)), bpe.PAD)
         for i, row in enumerate(rows):
-            self.ids[i, :len(row)] = torch.tensor([x for x, _ in row])
-            self.weights[i, :len(row)] = torch.tensor([w for _, w in row])
+            for slot, ids in enumerate(row):
+                self.ids[i, slot, :len(ids)] = torch.tensor(ids, dtype=torch.long)
         self.known = torch.tensor(known)
         starts = np.cumsum([0] + [len(items) for items in batch.items[:-1]])
         # Which picture each position sees, counted over the batch; -1 for none.

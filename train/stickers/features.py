@@ -1,5 +1,5 @@
-"""What the frozen encoder sees, computed once: features of scenes, mirrored scenes and clips on disk,
-float16, memory-mapped. Half of them are written at a time, so that a stopped run goes on."""
+"""What the frozen encoder sees, computed once: features of scenes and clips on disk, float16,
+memory-mapped. A chunk of them is written at a time, so that a stopped run goes on."""
 import json
 import multiprocessing
 import os
@@ -7,7 +7,7 @@ import os
 import numpy as np
 import torch
 
-from stickers import clips, contrast, pool, scenes
+from stickers import clips, contrast, pool
 
 CHUNK = 128
 _atlas = None
@@ -42,20 +42,10 @@ def see(vision, pixels, device, batch=64):
 
 
 def of_pool(vision, pictures, folder, name, recipe, device):
-    """(scenes, features [2 n, V, dim]) of a pool: all its scenes, then all of them mirrored."""
-    n = len(pictures.scenes)
-
-    def fill(first, last):
-        parts = []
-        if first < n:
-            parts.append(pictures.pixels[first:min(last, n)])
-        if last > n:
-            parts.append(pictures.pixels[max(first, n) - n:last - n, :, ::-1])
-        return see(vision, np.concatenate(parts), device)
-
+    """Features [n, V, dim] of a pool's pictures."""
     with torch.no_grad():
-        shape = (2 * n, *see(vision, pictures.pixels[:1], device).shape[1:])
-    return pictures.scenes + [scenes.mirror(s) for s in pictures.scenes], _cached(folder, name, shape, recipe, fill)
+        shape = (len(pictures.pixels), *see(vision, pictures.pixels[:1], device).shape[1:])
+    return _cached(folder, name, shape, recipe, lambda first, last: see(vision, pictures.pixels[first:last], device))
 
 
 def _film(job):

@@ -3,9 +3,9 @@ decoder what the frozen encoder sees. Gates start at zero, so it starts as the d
 
 Every step visits every data set and adds their losses, weighted, before it updates (paper, 3.2.2).
 
-The decoder met facts in stage 2, as sums of their words, where cross-attention adds what it sees. So
-before that the resampler and the first cross-attention learn to add these sums, without the decoder,
-which takes an eighth of the time for a picture; and while it starts, that loss goes on and fades out.
+The decoder met facts in stage 2, as sums of their words, where cross-attention adds what it sees. The
+first cross-attention begins with them (align.py), and while this stage starts, that loss goes on and
+fades out.
 """
 import numpy as np
 import torch
@@ -16,8 +16,7 @@ from stickers import batches, language
 
 FROZEN = ("vision.", "lm.")
 PULL, FADED = 4.0, 0.4  # weight of that loss, and when it is gone, as a share of the steps
-ALIGNED = {"pairs": 160, "videos": 24}  # pictures and videos of a step without the decoder
-QUERIES = 3  # tokens of each that look
+SIZES = {"pairs": 48, "videos": 16, "pages": 6, "tasks": 24}  # rows of a step
 
 
 class Media:
@@ -60,7 +59,7 @@ def loss(model, source, media, rng, device, amp, pull=0.0):
     """Loss and figures of one batch of every data set; pull: weight of `apart`."""
     total, figures, far = 0.0, {}, []
     for name in batches.DATASETS:
-        b = source.draw(name, rng)
+        b = source.draw(name, rng, SIZES[name])
         targets, answers = b.targets.to(device), b.answers.to(device)
         with amp():
             added = [] if pull else None
@@ -78,55 +77,24 @@ def loss(model, source, media, rng, device, amp, pull=0.0):
     return total, {**figures, "gate": float(np.mean(gates))}
 
 
-def first(model):
-    """The first cross-attention."""
-    return model.xattn[min(model.xattn, key=int)]
-
-
-def alignment(model, source, media, rng, device, amp):
-    """How far the first cross-attention is from adding the facts' words, for a few tokens of each row."""
-    total, figures = 0.0, {}
-    for name, n in ALIGNED.items():
-        b = source.draw(name, rng, n)
-        columns = torch.from_numpy(1 + rng.choice(b.ids.shape[1] - 1, QUERIES, replace=False))
-        b.ids, b.phi = b.ids[:, columns], b.phi[:, columns]
-        bags = batches.Bags(b, source)
-        with torch.no_grad():
-            y = model.lm.embed(b.ids.to(device))
-            want = language.facts(model.lm.embed.weight, bags, device)
-        with amp():
-            added = first(model)(y, show(model, media, b, device), b.phi.to(device)) - y
-        figures[name] = (added.float() - want).square().sum() / want.square().sum()
-        total = total + batches.LAMBDA[name] * figures[name]
-    return total, {**{k: v.item() for k, v in figures.items()}, "gate": abs(torch.tanh(first(model).attn_gate).item())}
-
-
-def align(model, source, media, steps, seed, folder, device, amp, lr=2e-3):
-    """What comes before the stage, or what is left of it."""
-    _freeze(model)
-    named = [(n, p) for n, p in model.named_parameters() if n.startswith("resampler.")]
-    named += [("first." + n, p) for n, p in first(model).named_parameters()]
-    stage.run("align", model, stage.groups(named, lr, 0.0),
-              lambda rng, _: alignment(model, source, media, rng, device, amp), steps, seed, folder)
-
-
-def _freeze(model):
+def freeze(model):
+    """Leave resampler and cross-attention to learn."""
     model.train()
     model.vision.eval()
     for name, p in model.named_parameters():
         p.requires_grad_(not name.startswith(FROZEN))
 
 
-def train(model, source, media, steps, seed, folder, device, amp, lr=1.2e-3):
+def train(model, source, media, steps, seed, folder, device, amp, lr=1.2e-3, muon_lr=0.015):
     """Run the stage, or what is left of it."""
-    _freeze(model)
+    freeze(model)
     words = model.lm.embed.weight.requires_grad_(True)
     only = torch.zeros(len(words), 1, device=device)
     only[bpe.EOC] = 1
     hook = words.register_hook(lambda g: g * only)
     named = list(model.named_parameters())
-    groups = (stage.groups([(n, p) for n, p in named if n.startswith("xattn.")], lr, 0.1)
-              + stage.groups([(n, p) for n, p in named if n.startswith("resampler.")], lr, 0.0)
+    groups = (stage.groups([(n, p) for n, p in named if n.startswith("xattn.")], lr, 0.1, muon_lr)
+              + stage.groups([(n, p) for n, p in named if n.startswith("resampler.")], lr, 0.0, muon_lr)
               + [{"params": [words], "lr": lr, "weight_decay": 0.0}])
     stage.run("interleave", model, groups,
               lambda rng, step: loss(model, source, media, rng, device, amp, PULL * max(0.0, 1 - step / (FADED * steps))),

@@ -1,15 +1,16 @@
 """Stage 2: the decoder learns from text alone, then it is frozen.
 
 Its documents are those of the next stage, with words in place of pictures: the facts that a picture
-shows are added, as the weighted sum of their words' embeddings, to the embedding of every token that
-sees the picture, which is where cross-attention will add what it sees. So the frozen decoder knows how
-to use what it finds there: how to say it, and that a name it met beside the same facts before is the
-one to say again. Cross-attention has to write the facts and no more. (On the pictures' tags alone,
-the decoder does not learn to look up a name in examples: tokens of a name then know no facts.)
+shows are added, as the sum of their words' embeddings, to the embedding of every token that sees the
+picture, which is where cross-attention will add what it sees. So the frozen decoder knows how to use
+what it finds there: how to say it, and that a name it met beside the same facts before is the one to
+say again. Cross-attention has to write the facts and no more. (On the pictures' tags alone, the
+decoder does not learn to look up a name in examples: tokens of a name then know no facts.)
 """
 import torch
 import torch.nn.functional as F
 
+import bpe
 import stage
 from stickers import batches
 
@@ -49,9 +50,11 @@ def text_loss(lm, states, targets, learned, amp):
 
 def facts(embed, bags, device):
     """What is added to the embeddings, [n, L, dim]: at each position the facts of the picture that it
-    sees, as far as they are known. embed [vocab, dim]."""
-    sums = F.embedding_bag(bags.ids.to(device), embed, per_sample_weights=BAG * bags.weights.to(device), mode="sum")
-    sums = sums * bags.known.to(device).unsqueeze(-1)
+    sees, as far as they are known. embed [vocab, dim]. What stands in slot k is turned by k quarters of the
+    axes before it is added, which keeps apart what belongs to one thing and to the next."""
+    words = F.embedding_bag(bags.ids.flatten(0, 1).to(device), embed, mode="sum", padding_idx=bpe.PAD)
+    words = BAG * words.unflatten(0, bags.ids.shape[:2]) * bags.known.to(device)[:, None, None]
+    sums = sum(words[:, k].roll(k * embed.shape[1] // batches.SLOTS, -1) for k in range(batches.SLOTS))
     seen = bags.seen.to(device)
     return sums[seen.clamp(min=0)] * (seen >= 0).unsqueeze(-1)
 
@@ -83,8 +86,8 @@ def loss(lm, source, rng, device, amp):
     return total, figures
 
 
-def train(lm, source, steps, seed, folder, device, amp, lr=2e-3):
+def train(lm, source, steps, seed, folder, device, amp, lr=2e-3, muon_lr=0.02):
     """Run the stage, or what is left of it."""
     lm.train()
-    stage.run("language", lm, stage.groups(lm.named_parameters(), lr, 0.05),
+    stage.run("language", lm, stage.groups(lm.named_parameters(), lr, 0.05, muon_lr),
               lambda rng, _: loss(lm, source, rng, device, amp), steps, seed, folder)

@@ -18,7 +18,8 @@ def _fill(job):
     pixels = np.load(path, mmap_mode="r+")
     for i in range(first, min(first + CHUNK, n)):
         scene = scenes.sample(seed, i, styles, crowds=crowds)
-        pixels[i] = paint.picture(scene, _atlas, np.random.default_rng([seed, 4, i]), augment=augment)
+        rng = np.random.default_rng([seed, 4, i])
+        pixels[i] = paint.picture(scene, _atlas, rng, augment=rng.uniform() < augment)
 
 
 def read_stamp(path):
@@ -30,9 +31,10 @@ def read_stamp(path):
 
 
 class Pool:
-    """n scenes in `scenes` and their pictures in `pixels`, uint8 [n, S, S, 3]; painted on first use."""
+    """n scenes in `scenes` and their pictures in `pixels`, uint8 [n, S, S, 3]; painted on first use.
+    augment: share of the pictures that are redrawn in other styles; crowds: as in scenes.sample."""
 
-    def __init__(self, folder, atlas, seed, n, styles, workers=2, augment=True, crowds=0.0):
+    def __init__(self, folder, atlas, seed, n, styles, workers=2, augment=1.0, crowds=0.0):
         global _atlas
         _atlas, having = atlas, atlas.having(styles)
         path, stamp = os.path.join(folder, "pixels.npy"), os.path.join(folder, "pool.json")
@@ -54,9 +56,9 @@ class Pool:
 class Pools:
     """Pool after pool of n scenes each, painted when it is their turn; the last `keep` stay on disk."""
 
-    def __init__(self, folder, atlas, seed, n, styles, workers=2, keep=2, crowds=0.0):
+    def __init__(self, folder, atlas, seed, n, styles, workers=2, keep=2, augment=1.0, crowds=0.0):
         self.n, self.keep, self.folder = n, keep, folder
-        self._make = lambda k: Pool(self._path(k), atlas, seed + k, n, styles, workers, crowds=crowds)
+        self._make = lambda k: Pool(self._path(k), atlas, seed + k, n, styles, workers, augment, crowds)
         self._number, self._pool = None, None
 
     def _path(self, k):

@@ -187,5 +187,9 @@ def counts(scene):
 
 
 def mirror(scene):
-    """The scene of the picture flipped left to right."""
-    return scene._replace(stickers=tuple(s._replace(x=1 - s.x) for s in scene.stickers))
+    """The scene of the picture flipped left to right. Of a pair the left one still comes first: a
+    picture has one caption."""
+    turned = tuple(s._replace(x=1 - s.x) for s in scene.stickers)
+    if scene.kind == "pair" and relation(*turned) == "right":
+        turned = turned[::-1]
+    return scene._replace(stickers=turned)

@@ -43,7 +43,7 @@ def read(text):
         if f" {words} " in text:
             a, b = (_thing(x) for x in text.split(f" {words} ", 1))
             if a and b:
-                relation = (a[0], side, b[0])
+                relation = (b[0], speech.OPPOSITE[side], a[0]) if side in ("right", "below") else (a[0], side, b[0])
             for thing in filter(None, (a, b)):
                 counts[thing[0]] += thing[1]
             return Said(counts, relation, ground, None, None)
