@@ -13,7 +13,7 @@ from stickers import concepts, scenes, speech
 Chunk = collections.namedtuple("Chunk", "item prompt answer")
 TASKS = ("register", "format", "name", "attribute")
 NAMING = TASKS[2:]
-OUTPUT = "Output:"
+OUTPUT, QUESTION = "Output:", "Question: {} Answer:"
 # One name in five and one format in five are met only when measuring.
 HELD_OUT = 5
 MANY = 200  # pictures of a thing: a document seldom shows one of them twice
@@ -126,7 +126,7 @@ def mixed(n, library, rng):
         scene = library.scenes[item]
         if rng.uniform() < 0.45:
             question, answer = speech.question(scene, rng)
-            chunks.append(Chunk(item, f"Question: {question} Answer:", answer))
+            chunks.append(Chunk(item, QUESTION.format(question), answer))
         else:
             register = speech.REGISTERS[rng.integers(len(speech.REGISTERS))]
             chunks.append(Chunk(item, speech.PROMPTS[register] + ":", speech.caption(scene, register)))

@@ -1,8 +1,13 @@
 """Everything the model card has figures for, with 95 % intervals, on pictures of fresh seeds."""
+import json
+import os
+
 import numpy as np
 import torch
+from PIL import Image
 
 import bpe
+import preprocess
 from stickers import clips, config, documents, features, paint, scenes, scores, speech
 
 # Tuning looks at the first, the card gives figures on the second; neither is a training seed.
@@ -12,10 +17,15 @@ LIMIT = 40  # tokens of an answer
 BANNED = (bpe.BOS, bpe.PAD, bpe.IMAGE)
 
 
+def say(model, tokens, rows, tokenizer):
+    """Greedy answers as texts, None for one that never ends; arguments as for greedy."""
+    return [None if ids is None else tokenizer.decode(ids) for ids in greedy(model, tokens, rows)]
+
+
 @torch.no_grad()
-def say(model, tokens, rows, tokenizer, batch=64):
-    """Greedy answers: visual tokens [n, K, R, dim] and ids per row -> texts, None for one that never
-    ends."""
+def greedy(model, tokens, rows, batch=64):
+    """Greedy answers: visual tokens [n, K, R, dim] and ids per row -> ids of each without the one that
+    ends it, None for one that never ends."""
     out, device = [], tokens.device
     for first in range(0, len(rows), batch):
         part = rows[first:first + batch]
@@ -38,7 +48,7 @@ def say(model, tokens, rows, tokenizer, batch=64):
             if done.all():
                 break
         for i in range(len(part)):
-            out.append(tokenizer.decode(ids[i, length[i]:ends[i]].tolist()) if done[i] else None)
+            out.append(ids[i, length[i]:ends[i]].tolist() if done[i] else None)
     return out
 
 
@@ -75,22 +85,27 @@ class Examiner:
             rows = [[bpe.BOS, bpe.IMAGE] + self.tokenizer.encode(p) for p in prompts]
             return say(self.model, tokens[:, None], rows, self.tokenizer)
 
+    def blank(self, n):
+        """Visual tokens of n pictures of nothing, of the colour that is zero to the encoder."""
+        nothing = np.uint8(np.array(preprocess.MEAN) * 255 + 0.5)
+        return self.tokens(np.broadcast_to(nothing, (1, paint.SIDE, paint.SIDE, 3))).expand(n, -1, -1)
+
     def captions(self, n=1000):
         """Tables of captions, and of the same model blind; up to 12 failures with their pictures."""
         known = [scenes.sample(self.seed, i * scenes.FAMILY, self.having) for i in range(self._n(n))]
         pixels = self.paint(known)
         tokens = self.tokens(pixels)
         given = self.answers(tokens, [documents.OUTPUT] * len(known))
-        blank = self.tokens(np.broadcast_to(np.uint8(np.array((0.485, 0.456, 0.406)) * 255 + 0.5), pixels[:1].shape))
-        guess = self.answers(blank, [documents.OUTPUT])[0]
-        wrong = [(pixels[i], given[i], speech.caption(s)) for i, s in enumerate(known) if given[i] != speech.caption(s)]
+        guess = self.answers(self.blank(1), [documents.OUTPUT])[0]
+        text = lambda x: x and x.strip()
+        wrong = [(pixels[i], text(given[i]), text(speech.caption(s))) for i, s in enumerate(known) if given[i] != speech.caption(s)]
         return {"captions": scores.captions(given, known),
                 "captions, blind": scores.captions([guess] * len(known), known)}, wrong[:12]
 
     def questions(self, n=150):
-        """Accuracy of answers by kind of question, n of each."""
-        tally, rng = scores.Tally(), np.random.default_rng([self.seed, 7])
-        cases, i = [], 0
+        """Accuracy of answers by kind of question, n of each, and of the same model blind."""
+        rng = np.random.default_rng([self.seed, 7])
+        cases, i, out = [], 0, {}
         for kind in speech.QUESTIONS:
             found = 0
             while found < self._n(n):
@@ -100,13 +115,18 @@ class Examiner:
                 if pair:
                     cases.append((kind, scene, *pair))
                     found += 1
-        given = self.answers(self.tokens(self.paint([c[1] for c in cases])), [f"Question: {c[2]} Answer:" for c in cases])
-        for (kind, _, _, answer), text in zip(cases, given):
-            tally.add(kind, text == answer)
-        return {"questions": tally.table()}
+        seen = self.tokens(self.paint([c[1] for c in cases]))
+        for name, tokens in (("questions", seen), ("questions, blind", self.blank(len(cases)))):
+            tally = scores.Tally()
+            given = self.answers(tokens, [documents.QUESTION.format(c[2]) for c in cases])
+            for (kind, _, _, answer), text in zip(cases, given):
+                tally.add(kind, text == answer)
+            out[name] = tally.table()
+        return out
 
     def videos(self, n=400):
-        """Motion accuracy and exact captions: as they are, frames shuffled, temporal embeddings zeroed."""
+        """Motion accuracy and exact captions: as they are, frames shuffled, temporal embeddings zeroed;
+        and of videos as they are by motion."""
         known = [clips.sample(self.seed, i, self.having) for i in range(self._n(n))]
         films = np.stack([clips.frames(c, self.atlas, np.random.default_rng([self.seed, 8, i]), augment=False)
                           for i, c in enumerate(known)])
@@ -119,11 +139,15 @@ class Examiner:
                 self.model.resampler.time.data.zero_()
             given = self.answers(self.tokens(x), [documents.OUTPUT] * len(known))
             self.model.resampler.time.data.copy_(time)
-            tally = scores.Tally()
+            tally, by_motion = scores.Tally(), scores.Tally()
             for clip, text in zip(known, given):
                 tally.add("motion", _motion(text) == clip.motion)
                 tally.add("exact", text == clips.caption(clip))
+                by_motion.add(clip.motion, _motion(text) == clip.motion)
             out[name] = tally.table()
+            if x is films and not zeroed:
+                rows = by_motion.table()
+                out["motions"] = {m: rows[m] for m in clips.MOTIONS if m in rows}
         return out
 
     def in_context(self, n=200, library=8000):
@@ -173,12 +197,28 @@ def everything(model, tokenizer, atlas, seed, device, amp, scale=1.0):
     return out, failures
 
 
+def write(figures, failures, folder, dtype=None):
+    """Write figures.json into a folder, with failures.json and their pictures; of the model in a dtype
+    figures-DTYPE.json alone."""
+    def put(name, what):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            json.dump(what, f, indent=1)
+
+    put(f"figures{'-' + dtype if dtype else ''}.json", figures)
+    if not dtype:
+        rows = []
+        for style, wrong in failures.items():
+            for i, (pixels, said, truth) in enumerate(wrong):
+                rows.append({"image": f"failure-{style}-{i}.png", "style": style, "said": said, "truth": truth})
+                Image.fromarray(pixels).save(os.path.join(folder, rows[-1]["image"]), optimize=True)
+        put("failures.json", rows)
+
+
 def show(figures):
     """Figures as lines of text."""
     lines = ["gates: " + ", ".join(f"{n.removeprefix('xattn.')} {v:.2f}" for n, v in figures["gates"].items())]
     for name in ("seen", "unseen"):
         for table, rows in figures[name].items():
             for row, f in rows.items():
-                spread = f" ({f['low']:.3f} to {f['high']:.3f})" if "low" in f else ""
-                lines.append(f"{name:6} {table:24} {row:26} {f['value']:.3f}{spread} of {f['n']}")
+                lines.append(f"{name:6} {table:24} {row:26} {f['value']:.3f} ({f['low']:.3f} to {f['high']:.3f}) of {f['n']}")
     return "\n".join(lines)

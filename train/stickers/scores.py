@@ -17,7 +17,7 @@ def wilson(right, n, z=1.96):
         return 0.0, 1.0
     p = right / n
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+    return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
 
 
 def _thing(words):
@@ -111,21 +111,25 @@ def captions(given, known):
     terms = [2 * h - f1 * (s + t) for h, s, t in squares]
     error = math.sqrt(sum(x * x for x in terms)) / max(1, said_n + true_n)
     out = {"object F1": {"value": f1, "low": f1 - 1.96 * error, "high": f1 + 1.96 * error, "n": n}, **tally.table()}
-    out["CIDEr"] = {"value": cider(given, [speech.caption(s) for s in known]), "n": n}
+    each = cider(given, [speech.caption(s) for s in known])
+    mean = sum(each) / max(1, n)
+    error = math.sqrt(sum((x - mean) ** 2 for x in each)) / max(1, n)
+    out["CIDEr"] = {"value": mean, "low": mean - 1.96 * error, "high": mean + 1.96 * error, "n": n}
     return out
 
 
 def cider(given, truths):
-    """Mean CIDEr (n-grams up to 4, tf-idf over the truths, times 10) with one reference each."""
+    """CIDEr of each text (n-grams up to 4, tf-idf over the truths, times 10) with one reference each."""
     grams = lambda text: [collections.Counter(zip(*(text.split()[i:] for i in range(n)))) for n in range(1, 5)]
     refs = [grams(t) for t in truths]
     seen = [collections.Counter(g for r in refs for g in r[n]) for n in range(4)]
     weigh = lambda c, n: {g: k * math.log(len(truths) / max(1, seen[n][g])) for g, k in c.items()}
-    total = 0.0
+    out = []
     for text, ref in zip(given, refs):
-        mine = grams(text or "")
+        mine, total = grams(text or ""), 0.0
         for n in range(4):
             a, b = weigh(mine[n], n), weigh(ref[n], n)
             norm = math.sqrt(sum(v * v for v in a.values()) * sum(v * v for v in b.values()))
             total += 10 / 4 * sum(v * b.get(g, 0) for g, v in a.items()) / norm if norm else 0
-    return total / max(1, len(truths))
+        out.append(total)
+    return out
