@@ -14,16 +14,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import torch  # noqa: E402
-from PIL import Image  # noqa: E402
 
 import export  # noqa: E402
 import flamingo  # noqa: E402
 import heap  # noqa: E402
 from stickers import atlas as atlases  # noqa: E402
-from stickers import (align, batches, clips, config, contrast, documents, features, interleave, language,  # noqa: E402
-                      measure, plots, pool, scenes, stored, words)
+from stickers import (align, batches, checks, clips, config, contrast, documents, features, interleave,  # noqa: E402
+                      language, measure, plots, pool, scenes, stored, words)
 
-STAGES = ("contrast", "language", "interleave", "measure", "export")
+STAGES = ("contrast", "language", "interleave", "measure", "check", "export")
 CROWDS = 0.6  # of the scenes of stage 1
 REDRAWN = 0.5  # of the pictures of stage 3
 SMALL = {"pool": 1024, "pools": 1, "clips": 64, "contrast_steps": 60, "language_steps": 40, "align_steps": 20, "interleave_steps": 40, "measure": 0.02}
@@ -47,7 +46,7 @@ def options(argv):
     p.add_argument("--clips", type=int, default=12000, help="videos of stage 3")
     p.add_argument("--align-steps", type=int, default=4000, help="steps before stage 3, without the decoder")
     p.add_argument("--interleave-steps", type=int, default=10000, help="steps of stage 3")
-    p.add_argument("--measure", type=float, default=1.0, help="how many cases to measure on, as a share of the usual")
+    p.add_argument("--measure", type=float, default=1.0, help="how many cases to measure and check on, as a share of the usual")
     p.add_argument("--small", action="store_true", help="a smoke test of minutes: sizes and steps of a few minutes' work")
     p.add_argument("--stored", choices=("f32", "f16", "q8", "q4"), help="measure the model as the runtime reads it")
     p.add_argument("--tuning", action="store_true", help="measure on the seed for tuning and not on the fresh one")
@@ -74,6 +73,7 @@ def main(argv=None):
     styles, amp = config.styles(atlas), precision(o.device)
     having = atlas.having(styles)
     stages = o.stages.split(",")
+    note(o, stages)
     if "contrast" in stages:
         pupil = contrast.Pupil(config.CONFIG).to(o.device)
         print(f"contrast: {sum(p.numel() for p in pupil.vision.parameters()):,} parameters in the encoder", flush=True)
@@ -84,7 +84,7 @@ def main(argv=None):
         films = [clips.sample(1000 * o.seed, i, having) for i in range(CLIPS)]
         lm = flamingo.Decoder(config.CONFIG["lm"]).to(o.device)
         language.train(lm, batches.Source(tokenizer, known, films), o.language_steps, o.seed, work, o.device, amp)
-    if not {"interleave", "measure", "export"} & set(stages):
+    if not {"interleave", "measure", "check", "export"} & set(stages):
         return plots.all_of(work, o.out)
     model = flamingo.Flamingo(config.CONFIG).to(o.device)
     if "interleave" in stages:
@@ -100,16 +100,25 @@ def main(argv=None):
         figures, failures = measure.everything(read, tokenizer, atlas, measure.TUNING if o.tuning else measure.FRESH,
                                                o.device, amp, o.measure)
         print(measure.show(figures), flush=True)
-        with open(os.path.join(o.out, f"figures{'-' + o.stored if o.stored else ''}.json"), "w", encoding="utf-8") as f:
-            json.dump(figures, f, indent=1)
-        for style, wrong in failures.items() if not o.stored else ():
-            for i, (pixels, said, truth) in enumerate(wrong):
-                Image.fromarray(pixels).save(os.path.join(o.out, f"failure-{style}-{i}.png"))
-                print(f"{style} {i}: it says{said} where there is{truth}", flush=True)
+        measure.write(figures, failures, o.out, o.stored)
+    if "check" in stages:
+        checks.write(model, stored.as_read(model, "q8").to(o.device), tokenizer, atlas, os.path.join(o.out, "check"), o.device, o.measure)
     if "export" in stages:
         export.checkpoint(model.cpu().eval(), tokenizer, o.out)
         print(f"wrote {o.out}", flush=True)
     plots.all_of(work, o.out)
+
+
+def note(o, stages):
+    """Keep in OUT/options.json what each stage was last run with: {stage: options}."""
+    path, noted = os.path.join(o.out, "options.json"), {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            noted = json.load(f)
+    mine = {k: v for k, v in vars(o).items() if k not in ("atlas", "out", "work", "stages")}
+    noted.update({f"{s}-{o.stored}" if s == "measure" and o.stored else s: mine for s in stages})
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(noted, f, indent=1)
 
 
 def load(module, path, prefix):
