@@ -1,7 +1,6 @@
 """The sticker model's whole recipe in its shortest form, from an atlas of noise to an exported model:
 python3 -m unittest discover -s train
 """
-import json
 import os
 import sys
 import tempfile
@@ -10,10 +9,11 @@ from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import show_card  # noqa: E402
 import test_stickers  # noqa: E402
 import tensorfile  # noqa: E402
 import train_stickers  # noqa: E402
-from stickers import batches, config, contrast, measure  # noqa: E402
+from stickers import batches, clips, config, contrast, measure, speech  # noqa: E402
 
 VISION = {**config.CONFIG["vision"], "depths": [1, 1, 1, 1]}
 SHORT = (mock.patch.dict(batches.SIZES, dict.fromkeys(batches.SIZES, 2)), mock.patch.object(contrast, "BATCH", 8),
@@ -34,8 +34,17 @@ class RecipeTest(unittest.TestCase):
             argv = ["--atlas", folder, "--out", out, "--small", "--pool", "64", "--clips", "4", "--contrast-steps", "2",
                     "--language-steps", "2", "--align-steps", "2", "--interleave-steps", "2", "--measure", "0.005", "--device", "cpu"]
             train_stickers.main(argv)
-            with open(os.path.join(out, "figures.json"), encoding="utf-8") as f:
-                self.assertEqual(set(json.load(f)), {"gates", "seen", "unseen"})
+            figures = show_card.read(out, "figures.json")
+            self.assertEqual(set(figures), {"gates", "seen", "unseen"})
+            for table in ("questions", "questions, blind"):
+                self.assertEqual(set(figures["seen"][table]), set(speech.QUESTIONS))
+            self.assertEqual(sum(f["n"] for f in figures["unseen"]["motions"].values()), figures["unseen"]["videos"]["motion"]["n"])
+            self.assertLessEqual(set(figures["seen"]["motions"]), set(clips.MOTIONS))
+            for row in show_card.read(out, "failures.json"):
+                self.assertTrue(os.path.exists(os.path.join(out, row["image"])), row)
+            self.assertTrue(os.path.exists(os.path.join(out, "check", show_card.read(out, "check/expected.json")["pictures"][7]["file"])))
+            noted = show_card.read(out, "options.json")
+            self.assertEqual((set(noted), noted["interleave"]["align_steps"]), (set(train_stickers.STAGES), 2))
             first = tensorfile.read(os.path.join(out, "model.safetensors"))
             self.assertLess(sum(x.size for x in first.values()), 16e6)
             self.assertTrue(os.path.exists(os.path.join(out, "interleave.png")))
