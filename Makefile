@@ -14,11 +14,12 @@ WASMRUN  := $(CURDIR)/build/wasmrun
 JS_PKGS  := ./tensor ./tokenizer ./shaders ./gpu/... ./ops ./model ./checkpoint ./convert ./loader ./runtime ./wasm
 GPU_PKGS := ./gpu/... ./ops ./model ./convert
 LAVAPIPE := ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1
-PYTHON   ?= python3
+# The one that has PyTorch; Debian's packages are for the system's own.
+PYTHON   ?= $(shell python3 -c "import torch" 2>/dev/null && echo python3 || echo /usr/bin/python3)
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .NOTPARALLEL: # go uses all cores by itself, and tests need what comes before them
-.PHONY: build demo serve test test-go test-types test-gpu test-web e2e large shots full full-nfnet size bench lint train train-nano test-train deps clean help
+.PHONY: build demo serve test test-go test-types test-gpu test-web e2e large shots full full-nfnet size bench lint train train-nano train-deps test-train deps clean help
 
 # What is not hot is compiled without inlining: 50 KB less to download, since repeated code compresses badly.
 CALM := encoding/json fmt time reflect strconv internal/strconv log/slog syscall/js github.com/cogentcore/webgpu/wgpu \
@@ -34,7 +35,7 @@ demo: build serve ## build everything and show the page: the command to start wi
 serve: ## show the page at http://127.0.0.1:8080 without building it first
 	go run . -addr $(ADDR)
 
-test: deps lint build test-go test-types test-gpu test-web e2e ## everything, cheapest first: before a push, and in CI
+test: deps lint build test-go test-train test-types test-gpu test-web e2e ## everything, cheapest first: before a push, and in CI
 
 test-go: ## all packages on the CPU device: no GPU, no browser; after each change
 	go test ./...
@@ -88,9 +89,16 @@ lint: ## gofmt and vet, native and js; seconds
 	CGO_ENABLED=0 go vet ./... && go vet -tags e2e ./e2e
 	$(JS) go vet $(JS_PKGS) ./tools/wasmrun
 
-train: build/stickers/atlas.json ## train the sticker model from nothing to models/sticker (PyTorch, Node, hours); SMALL=1: the same in minutes, into build/sticker-small
-	$(PYTHON) train/train_stickers.py --atlas build/stickers --out build/sticker$(if $(SMALL),-small --small)
-	$(if $(SMALL),,go run ./cmd/flamingo convert native build/sticker --dtype q8 --name sticker --licence MIT --replace -o models/sticker)
+STICKER := build/sticker$(if $(SMALL),-small)
+MODEL   := $(if $(SMALL),$(STICKER)/model,models/sticker)
+
+train: train-deps build/stickers/atlas.json ## the sticker model from nothing, its figures, card and check pictures, to models/sticker and testdata/sticker (hours); SMALL=1: the same in minutes, all in build/sticker-small
+	$(PYTHON) train/train_stickers.py --atlas build/stickers --out $(STICKER) $(if $(SMALL),--small)
+	for dtype in q8 q4; do \
+	  $(PYTHON) train/train_stickers.py --atlas build/stickers --out $(STICKER) $(if $(SMALL),--small) --stages measure --stored $$dtype; done
+	go run ./cmd/flamingo convert native $(STICKER) --dtype q8 --name sticker --licence MIT --replace -o $(MODEL) | tail -n 2
+	$(PYTHON) train/show_card.py $(STICKER) $(MODEL)
+	$(if $(SMALL),,rm -rf testdata/sticker && cp -r $(STICKER)/check testdata/sticker)
 
 build/stickers/atlas.json: train/stickers/rasterise.mjs train/stickers/concepts.txt train/stickers/package-lock.json
 	mkdir -p build/stickers && cp train/stickers/package.json train/stickers/package-lock.json build/stickers/
@@ -98,27 +106,37 @@ build/stickers/atlas.json: train/stickers/rasterise.mjs train/stickers/concepts.
 	rm -f build/stickers/atlas*
 	node train/stickers/rasterise.mjs build/stickers
 
-test-train: ## the training code, where PyTorch is installed: minutes; after a change to train/
-	if $(PYTHON) -c "import torch, PIL" 2>/dev/null; then $(PYTHON) -m unittest discover -s train; \
-	  else echo "make test-train: skipped, $(PYTHON) has no PyTorch and Pillow"; fi
+test-train: train-deps ## the training code, with the whole recipe of the sticker model in its shortest form: minutes; after a change to train/
+	$(PYTHON) -m unittest discover -s train
 
-train-nano: ## train the built-in model again, with its fixtures (PyTorch, tens of minutes)
+train-nano: train-deps ## train the built-in model again, with its fixtures (PyTorch, tens of minutes)
 	$(PYTHON) train/train_nano.py --out build/nano --fixtures .
 	go run ./cmd/flamingo convert native testdata/nano --dtype q8 --name nano --licence MIT --replace -o models/nano
 
-deps: ## install what the tests need besides Go: browser, Vulkan driver, C compiler (Debian packages)
+deps: train-deps ## install what the tests need besides Go: browser, Vulkan driver, C compiler, PyTorch (Debian packages)
 	@need=""; \
 	  command -v chromium >/dev/null || [ -n "$${CHROMIUM:-}" ] || need="$$need chromium"; \
 	  [ -n "$$($(LAVAPIPE))" ] || [ -n "$${VK_ICD_FILENAMES:-}" ] || need="$$need mesa-vulkan-drivers"; \
 	  compgen -G '/usr/lib*/libvulkan.so.1' >/dev/null || compgen -G '/usr/lib/*/libvulkan.so.1' >/dev/null || need="$$need libvulkan1"; \
 	  command -v gcc >/dev/null || need="$$need gcc"; \
 	  [ -f /usr/include/stdlib.h ] || need="$$need libc6-dev"; \
+	  $(INSTALL)
+
+train-deps: ## install what training needs: PyTorch, Pillow, OpenBLAS, Node (Debian packages)
+	@need=""; \
+	  $(PYTHON) -c "import torch, numpy, PIL" 2>/dev/null || need="$$need python3-torch python3-pil libopenblas0-pthread"; \
 	  command -v node >/dev/null || need="$$need nodejs"; \
-	  [ -n "$$need" ] || exit 0; \
+	  command -v npm >/dev/null || need="$$need npm"; \
+	  $(INSTALL)
+
+# Installs the packages in $need.
+define INSTALL
+[ -n "$$need" ] || exit 0; \
 	  if ! command -v apt-get >/dev/null || ! { [ "$$(id -u)" = 0 ] || command -v sudo >/dev/null; }; then \
-	    echo "make deps: missing$$need, and no apt-get with root or sudo here: install them by hand" >&2; exit 1; fi; \
+	    echo "make $@: missing$$need, and no apt-get with root or sudo here: install them by hand" >&2; exit 1; fi; \
 	  $(SUDO) apt-get update -qq; \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$need
+endef
 
 build/wasmrun: $(wildcard tools/wasmrun/*)
 	go build -o $@ ./tools/wasmrun
