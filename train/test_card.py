@@ -127,7 +127,7 @@ class ChecksTest(unittest.TestCase):
             late = model.greedy(contrast.images(noise), start + tokenizer.encode(documents.OUTPUT), 6)[0][-1]
             model.lm.embed.weight.data[bpe.EOC] = 1.001 * model.lm.embed.weight.data[late]
             rounded = stored.as_read(model, "q8")
-            checks.write(model, rounded, tokenizer, atlas, folder, "cpu", share=0)
+            checks.write(model, rounded, tokenizer, atlas, folder, share=0)
             rows = show_card.read(folder, "expected.json")
             self.assertEqual({k: len(v) for k, v in rows.items()}, {"pictures": 8, "videos": 1, "questions": len(speech.QUESTIONS)})
             for row in sum(rows.values(), []):

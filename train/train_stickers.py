@@ -102,7 +102,7 @@ def main(argv=None):
         print(measure.show(figures), flush=True)
         measure.write(figures, failures, o.out, o.stored)
     if "check" in stages:
-        checks.write(model, stored.as_read(model, "q8").to(o.device), tokenizer, atlas, os.path.join(o.out, "check"), o.device, o.measure)
+        checks.write(model.cpu(), stored.as_read(model, "q8"), tokenizer, atlas, os.path.join(o.out, "check"), o.measure)
     if "export" in stages:
         export.checkpoint(model.cpu().eval(), tokenizer, o.out)
         print(f"wrote {o.out}", flush=True)

@@ -15,22 +15,22 @@ PICTURES, VIDEOS, QUESTIONS = 200, 10, 40
 
 
 @torch.no_grad()
-def look(model, pixels, device):
+def look(model, pixels):
     """Pictures [n, S, S, 3] or videos [n, F, S, S, 3] -> visual tokens [n, R, dim]. In float32
-    throughout, as the engine computes."""
+    throughout, as the engine computes; GPUs round inside their convolutions, so on the CPU."""
     out = []
     for first in range(0, len(pixels), 16):
         x = pixels[first:first + 16]
-        seen = model.vision(contrast.images(x.reshape(-1, *x.shape[-3:]), device))
+        seen = model.vision(contrast.images(x.reshape(-1, *x.shape[-3:])))
         out.append(model.resampler(seen.reshape(*x.shape[:-3], *seen.shape[1:])))
     return torch.cat(out)
 
 
-def rows(models, tokenizer, pixels, prompts, truths, device):
+def rows(models, tokenizer, pixels, prompts, truths):
     """What each model says to each prompt before which it sees a picture or a video: rows of "truth",
     "said" and "ids" by the first model and "f32" by the second; null for what never ends."""
     asked = [[bpe.BOS, bpe.IMAGE] + tokenizer.encode(p) for p in prompts]
-    stored, exact = (measure.greedy(m, look(m, pixels, device)[:, None], asked) for m in models)
+    stored, exact = (measure.greedy(m, look(m, pixels)[:, None], asked) for m in models)
     text = lambda ids: None if ids is None else tokenizer.decode(ids).strip()
     return [{"truth": truth.strip(), "said": text(ids), "ids": ids, "f32": text(other)}
             for truth, ids, other in zip(truths, stored, exact)]
@@ -56,9 +56,9 @@ def questions(known, n, rng):
     return out
 
 
-def write(model, stored, tokenizer, atlas, folder, device, share=1.0):
+def write(model, stored, tokenizer, atlas, folder, share=1.0):
     """Write NNN.png, video-K-F.png and expected.json, what `stored` (the model as the runtime reads it)
-    and the model itself say of them. share: how many of each, of the usual."""
+    and the model itself say of them, both on the CPU. share: how many of each, of the usual."""
     os.makedirs(folder, exist_ok=True)
     having = atlas.having([atlas.sets.index(s) for s in config.SEEN if s in atlas.sets])
     models = stored.eval(), model.eval()
@@ -77,12 +77,12 @@ def write(model, stored, tokenizer, atlas, folder, device, share=1.0):
 
     said = {
         "pictures": [{"file": f, **row} for f, row in zip(files, rows(
-            models, tokenizer, pixels, [documents.OUTPUT] * len(known), map(speech.caption, known), device))],
+            models, tokenizer, pixels, [documents.OUTPUT] * len(known), map(speech.caption, known)))],
         "videos": [{"files": f, **row} for f, row in zip(frames, rows(
-            models, tokenizer, films, [documents.OUTPUT] * len(films), [clips.caption(c) for _, c in moving], device))],
+            models, tokenizer, films, [documents.OUTPUT] * len(films), [clips.caption(c) for _, c in moving]))],
         "questions": [{"file": files[i], "question": q, **row} for (i, q, _), row in zip(asked, rows(
             models, tokenizer, pixels[[i for i, _, _ in asked]], [documents.QUESTION.format(q) for _, q, _ in asked],
-            [a for _, _, a in asked], device))]}
+            [a for _, _, a in asked]))]}
     with open(os.path.join(folder, "expected.json"), "w", encoding="utf-8") as f:
         parts = (f"{json.dumps(name)}: [\n" + ",\n".join(json.dumps(r) for r in found) + "\n]" for name, found in said.items())
         f.write("{" + ",\n".join(parts) + "}\n")
