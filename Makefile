@@ -19,7 +19,7 @@ PYTHON   ?= $(shell python3 -c "import torch" 2>/dev/null && echo python3 || ech
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .NOTPARALLEL: # go uses all cores by itself, and tests need what comes before them
-.PHONY: build demo serve test test-go test-types test-gpu test-web e2e large shots full full-nfnet size bench lint train train-nano train-deps test-train deps clean help
+.PHONY: build demo serve test test-go test-types test-gpu test-web e2e large shots full full-nfnet size bench lint train train-nano train-deps test-train samples deps clean help
 
 # What is not hot is compiled without inlining: 50 KB less to download, since repeated code compresses badly.
 CALM := encoding/json fmt time reflect strconv internal/strconv log/slog syscall/js github.com/cogentcore/webgpu/wgpu \
@@ -108,6 +108,10 @@ build/stickers/atlas.json: train/stickers/rasterise.mjs train/stickers/concepts.
 
 test-train: train-deps ## the training code, with the whole recipe of the sticker model in its shortest form: minutes; after a change to train/
 	$(PYTHON) -m unittest discover -s train
+
+samples: build/stickers/atlas.json ## draw what the page's sticker board and its samples consist of (Node, NumPy, Pillow, ffmpeg); after a change to their lists
+	node train/stickers/drawings.mjs build/stickers web/samples/stickers.json
+	$(PYTHON) train/show_samples.py --atlas build/stickers --out web/samples/sticker
 
 train-nano: train-deps ## train the built-in model again, with its fixtures (PyTorch, tens of minutes)
 	$(PYTHON) train/train_nano.py --out build/nano --fixtures .
