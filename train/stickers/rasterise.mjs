@@ -6,8 +6,8 @@
 import { createRequire } from 'node:module';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { SIDE, find, trimmed } from './drawing.mjs';
 
-const SIDE = 96;
 // The last is never trained on. Those with `some` lack concepts; a missing one is all zeros.
 const SETS = [
   { name: 'noto' }, { name: 'twemoji' }, { name: 'fluent-emoji' }, { name: 'fluent-emoji-flat' }, { name: 'emojione' },
@@ -23,21 +23,9 @@ sharp.concurrency(1);
 const icons = readFileSync(new URL('concepts.txt', import.meta.url), 'utf8').split('\n')
   .filter((line) => line && !line.startsWith('#')).map((line) => line.split('\t')[0]);
 
-/** The drawing of a name, aliases followed: {body, left, top, width, height}, or null. */
-function find(set, name) {
-  for (let i = 0; i < 5 && !set.icons[name]; i++) name = set.aliases?.[name]?.parent;
-  const icon = set.icons[name];
-  return icon && { left: 0, top: 0, width: set.width ?? 16, height: set.height ?? 16, ...icon };
-}
-
 async function raster(icon) {
-  const { left, top, width, height } = icon;
-  const side = Math.max(width, height), x = left - (side - width) / 2, y = top - (side - height) / 2;
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="256" height="256" `
-    + `viewBox="${x} ${y} ${side} ${side}">${icon.body.replaceAll('currentColor', '#222')}</svg>`;
-  const whole = await sharp(Buffer.from(svg)).ensureAlpha().png().toBuffer();
-  const tight = await sharp(whole).trim({ background: { r: 0, g: 0, b: 0, alpha: 0 }, threshold: 4 }).png().toBuffer();
-  return sharp(tight).resize(SIDE - 2, SIDE - 2, { fit: 'contain', background: { r: 0, g: 0, b: 0, alpha: 0 } })
+  const { data } = await trimmed(sharp, icon);
+  return sharp(data).resize(SIDE - 2, SIDE - 2, { fit: 'contain', background: { r: 0, g: 0, b: 0, alpha: 0 } })
     .extend({ top: 1, bottom: 1, left: 1, right: 1, background: { r: 0, g: 0, b: 0, alpha: 0 } }).raw().toBuffer();
 }
 
