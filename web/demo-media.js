@@ -15,10 +15,13 @@ function shown(media) {
 export function thumbnail({ image, video }, name) {
   const src = shown(image ?? video);
   if (!src) return make('span', { textContent: 'a picture of another site' });
-  return video ? make('video', { src, muted: true, preload: 'metadata', ariaLabel: name }) : make('img', { src, alt: name });
+  return video ? make('video', { src, muted: true, preload: 'auto', ariaLabel: name }) : make('img', { src, alt: name });
 }
 
-export function preview(media, name) {
+// still is a picture that stays as it is, of one that may change.
+export const still = (media) => (media instanceof HTMLCanvasElement ? new Promise((resolve) => media.toBlob(resolve)) : media);
+
+export function preview(media, name, range) {
   const image = at('preview');
   if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
   const visible = (is) => {
@@ -28,13 +31,20 @@ export function preview(media, name) {
   image.onload = () => visible(true);
   image.onerror = () => visible(false);
   image.alt = name;
-  present(media);
+  present(media, range);
   const src = isVideo(media) ? '' : shown(media);
   if (src) image.src = src;
   else visible(false);
   if (isVideo(media)) show('empty', false);
   write('picture-name', name);
-  for (const button of document.querySelectorAll('#samples .sample')) button.ariaPressed = String(button.dataset.src === media);
+  for (const button of document.querySelectorAll('#samples .sample')) button.ariaPressed = String(button.dataset.file === name);
+}
+
+export function previewNothing() {
+  present();
+  show('preview', false);
+  show('empty', true);
+  write('picture-name', '');
 }
 
 // ---- camera -------------------------------------------------------------------------------------------------------
@@ -83,7 +93,7 @@ export async function closeCamera() {
   for (const track of stream?.getTracks() ?? []) track.stop();
   stream = live.srcObject = undefined;
   show('live', false);
-  return width ? new Promise((resolve) => canvas.toBlob(resolve)) : undefined;
+  return width ? still(canvas) : undefined;
 }
 
 // ---- choosing -----------------------------------------------------------------------------------------------------
@@ -91,22 +101,55 @@ export async function closeCamera() {
 const samples = new Map(); // address → {src, file, alt}
 export const sample = (address) => samples.get(address);
 
-async function showSamples(onPicture, onExample) {
-  const response = await fetch('./samples/samples.json');
-  if (!response.ok) return;
-  for (const { file, alt } of await response.json()) {
-    const src = `./samples/${file}`;
+const folders = { sticker: './samples/sticker/' };
+let onPicture;
+let onExample;
+
+// A sample gives its {media, range}: a video is a file, as those are that a visitor chooses.
+function sampleOf({ file, alt, ...range }, folder) {
+  const src = folder + file;
+  if (!file.endsWith('.webm')) {
     samples.set(new URL(src, location).href, { src, file, alt });
-    at('samples').append(make('li', {},
-      make('button', { type: 'button', className: 'sample', ariaPressed: 'false', on: () => onPicture(src, file) },
-        make('img', { src, alt: `Sample: ${alt}`, width: 96, height: 96 })),
-      make('button', { type: 'button', className: 'plus', textContent: '+', title: 'Use as an example', ariaLabel: `Example: ${alt}`, on: () => onExample({ image: src }, file, alt) })));
-    at('samples').lastChild.firstChild.dataset.src = src;
+    return { shown: make('img', { src, alt: `Sample: ${alt}`, width: 96, height: 96 }), part: async () => ({ image: src }) };
   }
+  const shown = make('video', { muted: true, loop: true, playsInline: true, preload: 'auto', width: 96, height: 96 });
+  const video = fetch(src).then(async (response) => new File([await response.blob()], file, { type: 'video/webm' }));
+  video.then((filed) => (shown.src = URL.createObjectURL(filed)), () => {}); // choosing it says what is wrong
+  return { shown, part: async () => ({ video: await video, ...range }) };
+}
+
+function buttonsOf(row, folder) {
+  const { file, alt } = row;
+  const { shown, part } = sampleOf(row, folder);
+  const choose = async () => {
+    const { image, video, ...range } = await part();
+    onPicture(image ?? video, file, range);
+  };
+  const button = make('button', { type: 'button', className: 'sample', ariaPressed: 'false', on: choose }, shown);
+  button.dataset.file = file;
+  if (shown.localName === 'video') {
+    button.ariaLabel = `Sample video: ${alt}`;
+    button.onpointerenter = button.onfocus = () => shown.play().catch(() => {}); // paused meanwhile
+    button.onpointerleave = button.onblur = () => shown.pause();
+  }
+  return make('li', {}, button,
+    make('button', { type: 'button', className: 'plus', textContent: '+', title: 'Use as an example', ariaLabel: `Example: ${alt}`, on: async () => onExample(await part(), file, alt) }));
+}
+
+async function showSamples(name) {
+  const folder = folders[name] ?? './samples/';
+  const response = await fetch(`${folder}samples.json`);
+  if (!response.ok) return;
+  const rows = await response.json();
+  samples.clear();
+  at('samples').replaceChildren(...rows.map((row) => buttonsOf(row, folder)));
   document.querySelector('.gallery').hidden = false;
 }
 
-function takeTransfer(transfer, onPicture) {
+// fit shows the samples of a loaded model.
+export const fit = ({ name }) => showSamples(name).catch((error) => console.warn('no samples:', error.message));
+
+function takeTransfer(transfer) {
   const file = transfer.files[0];
   if (file) return onPicture(file, file.name);
   const address = (transfer.getData('text/uri-list') || transfer.getData('text/plain')).trim();
@@ -118,8 +161,10 @@ function takeTransfer(transfer, onPicture) {
 
 const typing = ({ target }) => target.closest?.('input:not([type=file]), textarea');
 
-// listen calls onPicture(media, name) for each that is chosen, and onExample(part, name, text) for samples.
-export function listen(onPicture, onExample) {
+// listen calls picked(media, name, range) for each that is chosen, and exemplified(part, name, text) for samples.
+export function listen(picked, exemplified) {
+  onPicture = picked;
+  onExample = exemplified;
   at('file').onchange = ({ target }) => {
     const [file] = target.files;
     if (file) onPicture(file, file.name);
@@ -128,7 +173,7 @@ export function listen(onPicture, onExample) {
   document.addEventListener('paste', (event) => {
     if (typing(event) && !event.clipboardData.files.length) return;
     event.preventDefault();
-    takeTransfer(event.clipboardData, onPicture);
+    takeTransfer(event.clipboardData);
   });
   document.addEventListener('dragover', (event) => {
     if (typing(event)) return;
@@ -142,7 +187,6 @@ export function listen(onPicture, onExample) {
     if (typing(event) && !event.dataTransfer.files.length) return;
     event.preventDefault();
     document.body.classList.remove('dragging');
-    takeTransfer(event.dataTransfer, onPicture);
+    takeTransfer(event.dataTransfer);
   });
-  showSamples(onPicture, onExample).catch((error) => console.warn('no samples:', error.message));
 }

@@ -61,7 +61,7 @@ export function fit({ tokenizer, prompts }) {
   if (!tokenizer) choose('caption');
 }
 
-function choose(name) {
+export function choose(name) {
   for (const radio of modes) radio.checked = radio.value === name;
   for (const field of document.querySelectorAll('[data-for]')) field.hidden = field.dataset.for !== name;
   show('go', name !== 'caption');

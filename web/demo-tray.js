@@ -66,6 +66,12 @@ function remove(item) {
   speak('Example removed.');
 }
 
+// drop takes out examples that add gave.
+export function drop(dropped) {
+  for (const item of dropped) item.remove();
+  update();
+}
+
 function update() {
   items().forEach((item, i) => {
     item.classList.toggle('unused', !usable(item));

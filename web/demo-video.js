@@ -11,9 +11,9 @@ const happened = (video, event) => new Promise((resolve, reject) => {
 export const isVideo = (media) => media instanceof Blob && media.type.startsWith('video/');
 
 // partOf is what the model is asked about.
-export const partOf = (media) => (isVideo(media) ? { video: media, ...range() } : { image: media });
+export const partOf = (media) => (isVideo(media) ? { video: media, ...chosenRange() } : { image: media });
 
-const range = () => Object.fromEntries(fields.filter((id) => at(id).value !== '').map((id) => [id, Number(at(id).value)]));
+const chosenRange = () => Object.fromEntries(fields.filter((id) => at(id).value !== '').map((id) => [id, Number(at(id).value)]));
 
 let shown; // the file in the strip
 let takes; // how many frames the model takes at most
@@ -24,8 +24,8 @@ export function fit({ maxFrames }) {
   if (shown) strip();
 }
 
-// present shows a video's player and strip, or hides them.
-export function present(media) {
+// present shows a video's player and strip, with what the fields say of its range, or hides them.
+export function present(media, range = {}) {
   const player = at('clip');
   URL.revokeObjectURL(player.src);
   player.removeAttribute('src');
@@ -35,7 +35,7 @@ export function present(media) {
   at('strip').replaceChildren();
   if (!shown) return;
   player.src = URL.createObjectURL(media);
-  for (const id of fields) at(id).value = '';
+  for (const id of fields) at(id).value = range[id] ?? '';
   strip();
 }
 
@@ -54,7 +54,7 @@ async function strip() {
       video.currentTime = 1e9;
       await happened(video, 'seeked');
     }
-    for (const time of sampleTimes(Number.isFinite(video.duration) ? video.duration : video.currentTime, { ...range(), maxFrames: takes })) {
+    for (const time of sampleTimes(Number.isFinite(video.duration) ? video.duration : video.currentTime, { ...chosenRange(), maxFrames: takes })) {
       video.currentTime = time;
       await happened(video, 'seeked');
       if (frames.made !== mine) return;

@@ -2,6 +2,7 @@
 import { clearCache, isCached, load, probe } from './flamingo.js';
 import * as answer from './demo-answer.js';
 import { at, clearError, fail, query, sentence, show, speak, state, write } from './demo-dom.js';
+import { follower } from './demo-follow.js';
 import * as media from './demo-media.js';
 import * as store from './demo-store.js';
 import * as task from './demo-task.js';
@@ -9,13 +10,16 @@ import * as tray from './demo-tray.js';
 import * as video from './demo-video.js';
 import * as format from './format.js';
 
-const model = query.get('model') ?? './models/nano/';
+const builtIn = './models/nano/';
+const model = query.get('model') ?? builtIn;
 const engine = { worker: query.get('worker') !== '0' };
 
 let loading; // promise of the model, replaced by each attempt
 let running; // AbortController of the run that is shown
 let turn = 0; // the latest picture or question wins
 let picture; // {media, name} as chosen last
+let own; // the last that was not the board's
+let stickers; // what the page has for the sticker model alone
 let camera; // its <video>, or true while it is being opened
 
 // ---- loading ------------------------------------------------------------------------------------------------------
@@ -54,6 +58,8 @@ async function loadModel() {
     tray.fit(flamingo);
     video.fit(flamingo.info);
     store.fit(flamingo);
+    media.fit(flamingo.info);
+    if (flamingo.info.name === 'sticker') await openBoard(flamingo.info);
     state('ready');
     write('status', picture ? '' : 'Ready. Choose a picture or video.');
     return flamingo;
@@ -65,7 +71,10 @@ async function loadModel() {
 
 function startLoading() {
   loading = loadModel();
-  loading.then(keepForOffline, (error) => {
+  loading.then(() => {
+    keepForOffline();
+    if (!picture && stickers) look();
+  }, (error) => {
     loading = undefined; // the next picture tries again
     fail(error, retry);
   });
@@ -80,6 +89,7 @@ function retry() {
 
 const knows = {
   nano: 'It was trained on drawn shapes: their colours, sizes, places and numbers. Show it a photograph and it will see shapes.',
+  sticker: 'It knows some 500 everyday things as stickers on simple backgrounds. Show it a photograph and it will see stickers.',
 };
 
 function showModel(info) {
@@ -138,10 +148,12 @@ async function keepForOffline() {
 
 // ---- running ------------------------------------------------------------------------------------------------------
 
-async function choose(chosen, name) {
+async function choose(chosen, name, range) {
   await stopCamera();
-  picture = { media: chosen, name };
-  media.preview(chosen, name);
+  following.leave();
+  stickers?.turn(false);
+  picture = own = { media: chosen, name, range };
+  media.preview(chosen, name, range);
   run();
 }
 
@@ -152,10 +164,10 @@ function busy(is) {
 }
 
 // begin ends what runs and gives the number of the new turn.
-function begin() {
+function begin(quiet) {
   running?.abort();
   clearError();
-  answer.clear();
+  if (!quiet) answer.clear();
   busy(false);
   return ++turn;
 }
@@ -174,21 +186,23 @@ async function perform(flamingo, part, onPiece = () => {}) {
   return { result: await asked, pieces };
 }
 
-// run asks about the picture, once there is one and the field of the mode is filled in.
-async function run() {
+// run asks about the picture, once there is one and the field of the mode is filled in. A quiet one leaves the answer
+// before it where it is until the new one is whole.
+async function run(quiet) {
   if (camera) return;
-  const mine = begin();
+  const mine = begin(quiet);
   if (!loading) startLoading();
   const lacking = picture ? task.lacking() : 'Choose a picture or video.';
   if (lacking || at('loading').hidden === false) write('status', lacking || 'The picture waits for the model.');
   const flamingo = await loading.catch(() => undefined); // startLoading shows the error
   if (!flamingo || mine !== turn) return;
   state(lacking ? 'ready' : 'running');
-  write('status', lacking || 'Looking…');
+  if (lacking || !quiet) write('status', lacking || 'Looking…');
   if (lacking) return;
-  busy(true);
+  if (!quiet) busy(true);
   try {
-    const { result, pieces } = await perform(flamingo, video.partOf(picture.media), (piece) => mine === turn && answer.append(flamingo.info, piece));
+    const onPiece = (piece) => mine === turn && !quiet && answer.append(flamingo.info, piece);
+    const { result, pieces } = await perform(flamingo, video.partOf(picture.media), onPiece);
     if (mine !== turn) return;
     speak(`Answer: ${answer.present(flamingo.info, result, pieces)}`);
     state('ready');
@@ -200,6 +214,40 @@ async function run() {
   } finally {
     if (mine === turn) busy(false);
   }
+}
+
+const following = follower(() => run(true));
+
+// openBoard gets what the page has for the sticker model. Without it, as with a server that has stopped, the rest works.
+async function openBoard(info) {
+  if (stickers) return;
+  try {
+    const opened = await import('./demo-stickers.js');
+    await opened.open(info, { look, changed: following.changed, own: () => (own ? choose(own.media, own.name, own.range) : choosing()) });
+    stickers = opened;
+  } catch (error) {
+    console.warn('no board:', error.message);
+  }
+}
+
+// look asks about the board and gives what the model says.
+async function look() {
+  await stopCamera();
+  following.leave();
+  stickers.turn(true);
+  picture = { media: stickers.picture(), name: 'stickers.png' };
+  await run();
+  return answer.text();
+}
+
+// choosing waits for a picture of the visitor's own.
+function choosing() {
+  following.leave();
+  begin();
+  picture = undefined;
+  media.previewNothing();
+  state('ready');
+  write('status', 'Choose a picture or video.');
 }
 
 function stumble(error, flamingo) {
@@ -222,7 +270,10 @@ async function startCamera() {
   show('stop', true);
   if (!loading) startLoading();
   const seen = await media.openCamera(on);
-  if (seen) picture = undefined;
+  if (seen) {
+    picture = undefined;
+    stickers?.turn(false);
+  }
   const flamingo = seen && (await loading.catch(() => undefined));
   while (flamingo && on()) {
     const nextSecond = new Promise((resolve) => setTimeout(resolve, 1000));
@@ -252,7 +303,7 @@ async function stopCamera() {
   show('stop', false);
   const still = await media.closeCamera();
   if (!still || picture) return;
-  picture = { media: still, name: 'camera.png' };
+  picture = own = { media: still, name: 'camera.png' };
   media.preview(still, picture.name);
   state('ready');
   write('status', 'The camera is off.');
@@ -265,7 +316,7 @@ document.addEventListener('keydown', ({ key }) => key === 'Escape' && stop());
 at('camera').onclick = () => (camera ? stopCamera() : startCamera());
 at('keep').onclick = async () => {
   await stopCamera();
-  tray.add(video.partOf(picture.media), picture.name, answer.text(), task.question());
+  tray.add(video.partOf(await media.still(picture.media)), picture.name, answer.text(), task.question());
 };
 at('clear-cache').onclick = async () => {
   const { bytes } = await clearCache(model, engine).catch((error) => (fail(error), { bytes: 0 }));
@@ -281,7 +332,7 @@ tray.listen(media.sample);
 task.listen(() => {
   if (!camera) {
     begin();
-    if (!at('loading').hidden) run();
+    if (!at('loading').hidden || stickers?.isShown()) run();
     else if (loading) state('ready');
     write('status', task.lacking());
   }

@@ -8,7 +8,8 @@
 // worker never gets the wasm_exec.js of one build and the flamingo.wasm of another.
 
 const shell = [
-  './', './demo.css', './demo.js', './demo-answer.js', './demo-dom.js', './demo-media.js', './demo-store.js', './demo-task.js', './demo-tray.js', './demo-video.js',
+  './', './demo.css', './demo.js', './demo-answer.js', './demo-dom.js', './demo-follow.js', './demo-media.js', './demo-store.js', './demo-task.js', './demo-tray.js', './demo-video.js',
+  './demo-board.css', './demo-about.js', './demo-board.js', './demo-drawer.js', './demo-grounds.js', './demo-scene.js', './demo-stickers.js', './demo-teach.js', './samples/stickers.json',
   './embed.html', './icon.svg', './picture.svg', './manifest.webmanifest', './format.js', './captions.js',
   './archive.js', './examples.js', './rank.js', './shelf.js',
   './flamingo.js', './flamingo-caption.js', './connection.js', './errors.js', './guard.js', './media.js', './options.js',
@@ -41,12 +42,14 @@ async function makeSet() {
     if (!response.ok) throw new Error(`${url} answered ${response.status}`);
     return [url, response];
   };
-  const samples = await get(absolute('./samples/samples.json')).catch((error) => {
-    if (error instanceof TypeError) throw error; // no network, as opposed to no samples
-  });
-  const pictures = samples ? (await samples[1].clone().json()).map(({ file }) => absolute(`./samples/${file}`)) : [];
-  const files = await Promise.all([...shell.map(absolute), ...pictures].map(get));
-  if (samples) files.push(samples);
+  const samples = await Promise.all(['./samples/', './samples/sticker/'].map(absolute).map(async (folder) => {
+    const list = await get(`${folder}samples.json`).catch((error) => {
+      if (error instanceof TypeError) throw error; // no network, as opposed to no samples
+    });
+    const rows = list ? await list[1].clone().json() : [];
+    return [list, ...(await Promise.all(rows.map(({ file }) => get(folder + file))))];
+  }));
+  const files = [...samples.flat().filter(Boolean), ...(await Promise.all(shell.map(absolute).map(get)))];
 
   const name = prefix + (await signature(files));
   if (name === (await currentSet())) {
