@@ -43,8 +43,9 @@ func picturePath(e expectation) string {
 
 var makeModels sync.Once
 
-// models is a directory for the server: the built-in model, the same with f32 weights, one without a
-// tokenizer, the held-out pictures, and one drawing in several file formats.
+// models is a directory for the server: the nano model, the same with f32 weights, the same under the
+// name of the sticker model and with a card, one without a tokenizer, the held-out pictures, and one
+// drawing in several file formats.
 func models(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs("../build/e2e-models")
@@ -56,6 +57,12 @@ func models(t *testing.T) string {
 		copyDir(t, "../testdata/nano/pictures", filepath.Join(dir, "pictures"))
 		copyDir(t, "../testdata/pictures", filepath.Join(dir, "formats"))
 		flamingo(t, "convert", "native", "../testdata/nano", "--dtype", "f32", "--name", "nano-f32", "--replace", "-o", filepath.Join(dir, "nano-f32"))
+		standIn := filepath.Join(dir, "stand-in")
+		flamingo(t, "convert", "native", "../testdata/nano", "--dtype", "q8", "--name", "sticker", "--replace", "-o", standIn)
+		copyFile(t, "testdata/card.json", filepath.Join(standIn, "card.json"))
+		for i, name := range []string{"seen-0.png", "unseen-0.png"} {
+			copyFile(t, picturePath(expected(t)[i]), filepath.Join(standIn, "failures", name))
+		}
 		flamingo(t, "synth", "../runtime/testdata/tiny.json", "--replace", "-o", filepath.Join(dir, "wordless"))
 	})
 	return dir
@@ -67,6 +74,20 @@ func copyDir(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(to), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(to, data, 0o644)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }
