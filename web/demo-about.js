@@ -26,7 +26,9 @@ export function curves({ figures: measured }) {
   }));
 }
 
-const cell = (figure) => make('td', {}, ...(figure ? [percent(figure.value), make('small', { textContent: spread(figure) })] : ['–']));
+// CIDEr is no share: it goes to 10.
+const amount = ({ value }, row) => (row === 'CIDEr' ? value.toFixed(2) : percent(value));
+const cell = (figure, row) => make('td', {}, ...(figure ? [amount(figure, row), make('small', { textContent: spread(figure) })] : ['–']));
 
 function table(caption, heads, rows) {
   return make('div', { className: 'scroll', tabIndex: 0, role: 'region', ariaLabel: caption }, make('table', {},
@@ -35,18 +37,18 @@ function table(caption, heads, rows) {
     make('tbody', {}, ...rows.map(([head, ...cells]) => make('tr', {}, make('th', { scope: 'row', textContent: head }), ...cells)))));
 }
 
-const inStyles = (card, at) => Object.keys(styles).map((style) => cell(at(card.figures?.[style] ?? {})));
+const inStyles = (card, name, row) => Object.keys(styles).map((style) => cell(card.figures?.[style]?.[name]?.[row], row));
 
 function keyFigures(card) {
   const rows = figures.filter(([name, row]) => card.figures?.seen?.[name]?.[row])
-    .map(([name, row, label]) => [label, ...inStyles(card, (measured) => measured[name]?.[row])]);
+    .map(([name, row, label]) => [label, ...inStyles(card, name, row)]);
   return table('Share right, with its 95 % interval', ['What', ...Object.values(styles)], rows);
 }
 
 // everything is all tables as they were measured.
 function everything(card) {
   const rows = Object.entries(card.figures?.seen ?? {}).flatMap(([name, measured]) => Object.keys(measured)
-    .map((row) => [`${name}: ${row}`, ...inStyles(card, (other) => other[name]?.[row])]));
+    .map((row) => [`${name}: ${row}`, ...inStyles(card, name, row)]));
   return make('details', {}, make('summary', { textContent: 'Every figure' }), table('All that was measured', ['What', ...Object.values(styles)], rows));
 }
 
