@@ -113,7 +113,7 @@ samples: build/stickers/atlas.json ## draw what the page's sticker board and its
 	node train/stickers/drawings.mjs build/stickers web/samples/stickers.json
 	$(PYTHON) train/show_samples.py --atlas build/stickers --out web/samples/sticker
 
-train-nano: train-deps ## train the built-in model again, with its fixtures (PyTorch, tens of minutes)
+train-nano: train-deps ## train the tests' model again, with its fixtures (PyTorch, tens of minutes)
 	$(PYTHON) train/train_nano.py --out build/nano --fixtures .
 	go run ./cmd/flamingo convert native testdata/nano --dtype q8 --name nano --licence MIT --replace -o models/nano
 

@@ -26,7 +26,7 @@ const watchCamera = `(() => {
 // TestCamera describes what a camera sees again and again, until it is told to stop.
 func TestCamera(t *testing.T) {
 	server := startServer(t, "..", "-models", models(t))
-	page := startBrowser(t, "use-fake-device-for-media-stream", "use-fake-ui-for-media-stream").Open(server.URL + "/")
+	page := startBrowser(t, "use-fake-device-for-media-stream", "use-fake-ui-for-media-stream").Open(server.URL + "/?model=./models/nano/")
 	ready(page)
 	eval[bool](page, watchCamera)
 	for _, stop := range []struct {

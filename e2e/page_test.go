@@ -12,11 +12,14 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// openPage serves the project's page and opens it with the given query.
+// openPage serves the project's page and opens it with the given query; the demo has the nano model unless that names another.
 func openPage(t *testing.T, query string) (*Server, *Browser, *Page) {
 	t.Helper()
 	server := startServer(t, "..", "-models", models(t))
 	browser := startBrowser(t)
+	if !strings.Contains(query, "model=") && !strings.HasPrefix(query, "embed.html") {
+		query = "?model=./models/nano/&" + strings.TrimPrefix(query, "?")
+	}
 	return server, browser, browser.Open(server.URL + "/" + query)
 }
 

@@ -19,14 +19,14 @@ import (
 	"flamingo/tensor"
 )
 
-// templates are prompts that the built-in model was not trained with and takes nevertheless: one for
+// templates are prompts that the nano model was not trained with and takes nevertheless: one for
 // questions, and the shortest one for captions, so that many examples fit.
 var templates = map[string]map[string]string{
 	"nano-asks":  {"caption": "<image>Output:", "ask": "<image>Q: {question} A:", "ask.shot": "<image>Q: {question} A: {text}<|endofchunk|>"},
 	"nano-short": {"caption": "<image>"},
 }
 
-// promptModels makes the built-in model with other templates.
+// promptModels makes the nano model with other templates.
 func promptModels(t *testing.T) {
 	t.Helper()
 	for name, prompts := range templates {

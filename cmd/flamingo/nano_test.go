@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestNano captions the held-out pictures with the built-in model, as a person would.
+// TestNano captions the held-out pictures with the nano model, as a person would.
 func TestNano(t *testing.T) {
 	data, err := os.ReadFile("../../testdata/nano/expected.json")
 	if err != nil {
@@ -40,7 +40,7 @@ func TestNano(t *testing.T) {
 			t.Logf("%s: %q, PyTorch %q", want.File, got.Caption, want.Caption)
 		}
 	}
-	// The built-in model is stored as q8, PyTorch's is f32.
+	// The nano model is stored as q8, PyTorch's is f32.
 	if 20*same < 19*len(expected) {
 		t.Errorf("%d of %d captions are PyTorch's, want 19 in 20", same, len(expected))
 	}
