@@ -21,7 +21,7 @@ from stickers import concepts, scenes, speech
 
 GRID = 4
 JOINT = 256
-BATCH, EPOCHS = 128, 3  # EPOCHS: how often a pool is seen
+BATCH, EPOCHS = 128, 2  # EPOCHS: how often a pool is seen
 INNER = 0.33  # of a sticker's size: so far from its middle it surely is there
 MOST = 4  # centres in a cell that are told apart: 0 to 3
 
