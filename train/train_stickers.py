@@ -42,7 +42,7 @@ def options(argv):
     p.add_argument("--stages", default=",".join(STAGES), help="which stages to run, of " + ",".join(STAGES))
     p.add_argument("--pool", type=int, default=32768, help="scenes in a pool of pictures")
     p.add_argument("--pools", type=int, default=2, help="pools of stage 3")
-    p.add_argument("--contrast-steps", type=int, default=9216, help="steps of stage 1: twelve pools, three times each")
+    p.add_argument("--contrast-steps", type=int, default=9216, help="steps of stage 1: eighteen pools, twice each")
     p.add_argument("--language-steps", type=int, default=4000, help="steps of stage 2")
     p.add_argument("--clips", type=int, default=12000, help="videos of stage 3")
     p.add_argument("--align-steps", type=int, default=4000, help="steps before stage 3, without the decoder")

@@ -102,7 +102,7 @@ class Source:
             register = speech.REGISTERS[1 + rng.integers(len(speech.REGISTERS) - 1)]
             return documents.Chunk(item, speech.PROMPTS[register] + ":", speech.caption(scene, register))
         question, answer = speech.question(scene, rng)
-        return documents.Chunk(item, f"Question: {question} Answer:", answer)
+        return documents.Chunk(item, documents.QUESTION.format(question), answer)
 
     def _film(self, rng):
         item = int(rng.integers(len(self.films)))
