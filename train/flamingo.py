@@ -33,6 +33,28 @@ def attend(q, k, v, heads, bias=None):
     return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
 
 
+def mix(bias):
+    """How the tokens of a row attend to each other: mix(qkv [n, L, 3 * dim], heads) -> [n, L, dim]."""
+    return lambda qkv, heads: attend(*qkv.chunk(3, -1), heads, bias)
+
+
+def sight(phi, pictures):
+    """How text attends to its picture: see(q [n, L, inner], k and v [n, pictures, R, inner], heads) ->
+    [n, L, inner]. phi [n, L] is the picture that a position sees, from 1, or 0 for none."""
+    number = torch.arange(1, pictures + 1, device=phi.device)
+    # Where nothing is seen everything is, and counts for nothing: a row of -inf has no softmax.
+    hidden = (phi[..., None] != number) & (phi[..., None] > 0) if pictures > 1 else None
+
+    def see(q, k, v, heads):
+        bias = None
+        if hidden is not None:
+            each = hidden.repeat_interleave(k.shape[2], -1)
+            bias = torch.zeros(each.shape, device=q.device).masked_fill(each, float("-inf"))[:, None]
+        return attend(q, k.flatten(1, 2), v.flatten(1, 2), heads, bias) * (phi > 0).unsqueeze(-1)
+
+    return see
+
+
 class ResamplerLayer(nn.Module):
     """Latents attend to features and to themselves, then a feed-forward."""
 
@@ -87,16 +109,10 @@ class GatedCrossAttention(nn.Module):
         self.up, self.down = linear(dim, c["hidden"]), linear(c["hidden"], dim)
         self.attn_gate, self.ff_gate = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
 
-    def forward(self, y, media, phi):
-        """y [n, L, dim]; media [n, K, R, media_dim], K images; phi [n, L] is the image that a
-        position sees, from 1, or 0 for none."""
-        k, v = self.kv(self.norm_media(media)).flatten(1, 2).chunk(2, -1)
-        number = torch.arange(1, media.shape[1] + 1, device=y.device).repeat_interleave(media.shape[2])
-        # Where nothing is seen everything is, and counts for nothing: a row of -inf has no softmax.
-        hidden = ((phi[..., None] != number) & (phi[..., None] > 0)) if media.shape[1] > 1 else None
-        bias = None if hidden is None else torch.zeros(hidden.shape, device=y.device).masked_fill(hidden, float("-inf"))[:, None]
-        o = self.out(attend(self.q(self.norm(y)), k, v, self.heads, bias) * (phi > 0).unsqueeze(-1))
-        y = y + torch.tanh(self.attn_gate) * o
+    def forward(self, y, media, see):
+        """y [..., L, dim]; media [..., R, media_dim]; see(q, k, v, heads) attends, as `sight` does."""
+        k, v = self.kv(self.norm_media(media)).chunk(2, -1)
+        y = y + torch.tanh(self.attn_gate) * self.out(see(self.q(self.norm(y)), k, v, self.heads))
         return y + torch.tanh(self.ff_gate) * self.down(squared_relu(self.up(self.ff_norm(y))))
 
 
@@ -123,10 +139,9 @@ class DecoderBlock(nn.Module):
         self.qkv, self.out = linear(dim, 3 * dim, 3), linear(dim, dim)
         self.up, self.down = linear(dim, c["hidden"]), linear(c["hidden"], dim)
 
-    def forward(self, y, bias):
-        """y [n, L, dim], bias [heads, L, L] -> y."""
-        q, k, v = self.qkv(self.norm1(y)).chunk(3, -1)
-        y = y + self.out(attend(q, k, v, self.heads, bias))
+    def forward(self, y, attention):
+        """y [..., L, dim]; attention(qkv, heads) as `mix` makes it -> y."""
+        y = y + self.out(attention(self.qkv(self.norm1(y)), self.heads))
         return y + self.down(F.gelu(self.up(self.norm2(y))))
 
 
@@ -151,20 +166,21 @@ class Decoder(nn.Module):
         away = (at[None, :] - at[:, None]).float()
         return slopes[:, None, None] * away.masked_fill(away > 0, float("-inf"))
 
-    def hidden(self, ids, media=None, xattn=None, phi=None, extra=None, added=None):
-        """ids [n, L] -> normalised states [n, L, dim]; extra [n, L, dim] is added to the embeddings. What each
-        cross-attention adds is appended to the list `added`, if given."""
-        y = self.embed(ids)
-        if extra is not None:
-            y = y + extra
-        bias = self.bias(ids.shape[1], ids.device)
+    def through(self, y, attention, media=None, xattn=None, see=None, added=None):
+        """Embeddings y [..., L, dim] through all blocks -> normalised states. What each cross-attention adds
+        is appended to the list `added`, if given."""
         for i, block in enumerate(self.blocks):
             if xattn is not None and str(i) in xattn:
-                before, y = y, xattn[str(i)](y, media, phi)
+                before, y = y, xattn[str(i)](y, media, see)
                 if added is not None:
                     added.append(y - before)
-            y = block(y, bias)
+            y = block(y, attention)
         return self.norm(y)
+
+    def hidden(self, ids, media=None, xattn=None, phi=None):
+        """ids [n, L], media [n, K, R, dim] of K pictures -> normalised states [n, L, dim]."""
+        see = None if phi is None else sight(phi, media.shape[1])
+        return self.through(self.embed(ids), mix(self.bias(ids.shape[1], ids.device)), media, xattn, see)
 
     def forward(self, ids, media=None, xattn=None, phi=None):
         """ids [n, L] -> logits [n, L, vocab]."""

@@ -11,14 +11,14 @@ ROUNDS = 5
 
 
 def orthogonal(x, rounds=ROUNDS):
-    """Matrices [n, rows, columns] -> about U V^T of their singular value decompositions."""
+    """Matrices [n, rows, columns] -> about U V^T of their singular value decompositions, in bfloat16."""
     tall = x.shape[1] > x.shape[2]
     x = x.transpose(1, 2) if tall else x
-    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x = (x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
     for _ in range(rounds):
         gram = x @ x.transpose(1, 2)
         x = A * x + (B * gram + C * gram @ gram) @ x
-    return x.transpose(1, 2) if tall else x
+    return (x.transpose(1, 2) if tall else x).float()
 
 
 class Muon(torch.optim.Optimizer):

@@ -65,19 +65,19 @@ def loss(model, reader, source, media, rng, device, amp):
     for name, n in ROWS.items():
         b = source.draw(name, rng, n)
         columns = torch.from_numpy(1 + rng.choice(b.ids.shape[1] - 1, QUERIES, replace=False))
-        b.ids, b.phi = b.ids[:, columns], b.phi[:, columns]
-        bags = batches.Bags(b, source)
+        phi = b.phi[:, columns].to(device)
         with torch.no_grad():
-            y = model.lm.embed(b.ids.to(device))
-            want = language.facts(model.lm.embed.weight, bags, device)
+            y = model.lm.embed(b.ids[:, columns].to(device))
+            want = language.facts(model.lm.embed.weight, batches.Bags(b, source), device)
+            want = want[:, None] * (phi > 0).unsqueeze(-1)
         with amp():
-            seen = interleave.show(model, media, b, device)
-            added = first(model)(y, seen, b.phi.to(device)) - y
+            seen = model.resampler(media.of(sum(b.items, []), b.video).to(device))
+            added = first(model)(y, seen[:, None], flamingo.sight(phi, 1)) - y
         figures[name] = (added.float() - want).square().sum() / want.square().sum()
         total = total + batches.LAMBDA[name] * figures[name]
         if not b.video:
             weights = told([source.library.scenes[items[0]] for items in b.items]).to(device)
-            logits = reader(seen[:, 0, :TOLD].flatten(0, 1))
+            logits = reader(seen[:, :TOLD].flatten(0, 1).float())
             total = total - SHARE * (weights * logits.log_softmax(-1)).sum(-1).mean()
             right = (weights.gather(1, logits.argmax(-1, keepdim=True)) > 0).float().view(-1, TOLD)
             figures["cells"], figures["turns"] = right[:, :CELLS].mean(), right[:, CELLS:].mean()

@@ -21,8 +21,8 @@ SAME = 0.2
 class Batch:
     """ids and targets [n, L] (targets are the ids that follow, -100 where nothing is learned), phi
     [n, L], answers [n, L] (whether the target belongs to an answer), and items: per row the scenes or
-    clips in order; `video` says which of the two. last [n, L]: targets of the last answers; rules [n]: whether
-    a row's last answer is a name that its examples show."""
+    clips in order; `video` says which of the two. last [n, L]: targets of the last answers; names [n, L]:
+    those of last answers that are names which the row's examples show."""
 
     def __init__(self, rows, after=None, video=False):
         """rows: lists of (item, prompt ids, answer ids); after: which rows have pictures after their
@@ -45,7 +45,12 @@ class Batch:
         self.phi = torch.where(late, follow, count)
         self.items, self.video = [[item for item, _, _ in row] for row in rows], video
         self.last = self.answers & (self.targets >= 0) & (count == count.amax(1, keepdim=True))
-        self.rules = torch.zeros(len(rows), dtype=torch.bool)
+        self.names = torch.zeros_like(self.last)
+
+    def seen(self):
+        """Which picture each position sees, counted over the batch, or -1 for none: [n, L]."""
+        starts = torch.tensor([0] + [len(items) for items in self.items[:-1]]).cumsum(0)
+        return torch.where(self.phi > 0, starts[:, None] + self.phi - 1, -torch.ones_like(self.phi))
 
 
 def _line(row, late):
@@ -89,8 +94,9 @@ class Source:
         kinds = rng.choice(len(documents.TASKS), n, p=TASKS)
         docs = [self._task(documents.TASKS[k], rng) for k in kinds]
         batch = Batch([self._row(d) for d in docs])
-        batch.rules = torch.tensor([documents.TASKS[k] in documents.NAMING and d[-1].answer in [c.answer for c in d[:-1]]
-                                    for k, d in zip(kinds, docs)])
+        shown = torch.tensor([documents.TASKS[k] in documents.NAMING and d[-1].answer in [c.answer for c in d[:-1]]
+                              for k, d in zip(kinds, docs)])
+        batch.names = batch.last & shown[:, None]
         return batch
 
     def _pair(self, rng):
@@ -165,6 +171,3 @@ class Bags:
             for slot, ids in enumerate(row):
                 self.ids[i, slot, :len(ids)] = torch.tensor(ids, dtype=torch.long)
         self.known = torch.tensor(known)
-        starts = np.cumsum([0] + [len(items) for items in batch.items[:-1]])
-        # Which picture each position sees, counted over the batch; -1 for none.
-        self.seen = torch.where(batch.phi > 0, torch.from_numpy(starts)[:, None] + batch.phi - 1, -torch.ones_like(batch.phi))

@@ -42,10 +42,10 @@ class TextEncoder(nn.Module):
     def forward(self, ids):
         """ids [n, L], padded -> unit vectors [n, JOINT]."""
         real = (ids != bpe.PAD).float()
-        bias = ((1 - real) * -1e4)[:, None, None]
+        attention = flamingo.mix(((1 - real) * -1e4)[:, None, None])
         y = self.embed(ids) + self.place[:ids.shape[1]]
         for block in self.blocks:
-            y = block(y, bias)
+            y = block(y, attention)
         y = (self.norm(y) * real[..., None]).sum(1) / real.sum(1, keepdim=True)
         return F.normalize(self.joint(y).float(), dim=-1)
 

@@ -12,7 +12,7 @@ import torch
 
 import bpe
 import stage
-from stickers import batches, language
+from stickers import batches, language, packed
 
 FROZEN = ("vision.", "lm.")
 PULL, FADED = 4.0, 0.4  # weight of that loss, and when it is gone, as a share of the steps
@@ -38,41 +38,23 @@ class Media:
         return torch.from_numpy(np.stack(out).astype(np.float32))
 
 
-def show(model, media, batch, device):
-    """Visual tokens of a batch, [n, K, R, dim], K the most pictures of a row."""
-    rows = [(i, k) for i, items in enumerate(batch.items) for k in range(len(items))]
-    seen = model.resampler(media.of([batch.items[i][k] for i, k in rows], batch.video).to(device)).float()
-    out = torch.zeros((len(batch.items), max(map(len, batch.items)), *seen.shape[1:]), device=device)
-    i, k = torch.tensor(rows, device=device).T
-    return out.index_put((i, k), seen)
-
-
-def apart(model, source, batch, added, device):
-    """How far what the first cross-attention added, [n, L, dim], is from the facts' words: the squared
-    distance as a share of the words' own length."""
-    with torch.no_grad():
-        want = language.facts(model.lm.embed.weight, batches.Bags(batch, source), device)
-    return ((added.float() - want).square().sum(-1) * (batch.phi > 0).to(device)).sum() / want.square().sum()
-
-
 def loss(model, source, media, rng, device, amp, pull=0.0):
-    """Loss and figures of one batch of every data set; pull: weight of `apart`."""
-    total, figures, far = 0.0, {}, []
-    for name in batches.DATASETS:
-        b = source.draw(name, rng, SIZES[name])
-        targets, answers = b.targets.to(device), b.answers.to(device)
-        with amp():
-            added = [] if pull else None
-            y = model.lm.hidden(b.ids.to(device), show(model, media, b, device), model.xattn, b.phi.to(device), added=added)
-            if pull:
-                far.append(apart(model, source, b, added[0], device))
-        part, right = language.text_loss(model.lm, y, targets, answers & (targets >= 0), amp)
-        total = total + batches.LAMBDA[name] * part
-        figures[name], figures[name + " tokens"] = part.item(), right
-        if name == "tasks":
-            figures.update(language.last_answers(model.lm, y, b, amp))
+    """Loss and figures of one batch of every data set; pull: weight of how far what the first cross-attention
+    adds is from the facts' words, a squared distance as a share of the words' own."""
+    drawn = [source.draw(name, rng, SIZES[name]) for name in batches.DATASETS]
+    rows, added = packed.Packed(drawn, device), []
+    with amp():
+        seen = torch.cat([model.resampler(media.of(sum(b.items, []), b.video).to(device)) for b in drawn])
+        states = model.lm.through(model.lm.embed(rows.ids), rows.mix(model.lm), seen, model.xattn, rows.see, added)
+    total, figures, right = language.text_loss(model.lm, states, rows.answers & (rows.targets >= 0), rows, amp)
+    figures.update(language.last_answers(right, rows))
     if pull:
-        total, figures["apart"] = total + pull * sum(far) / len(far), sum(far).item() / len(far)
+        with torch.no_grad():
+            bags = [batches.Bags(b, source) for b in drawn]
+            want = rows.shown(torch.cat([language.facts(model.lm.embed.weight, x, device) for x in bags]))
+        seeing = (rows.seen >= 0).unsqueeze(1)
+        far = ((added[0].float() - want).square() * seeing).sum() / want.square().sum()
+        total, figures["apart"] = total + pull * far, far.item()
     gates = [abs(torch.tanh(x.attn_gate).item()) for x in model.xattn.values()]
     return total, {**figures, "gate": float(np.mean(gates))}
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 import bpe
 import stage
-from stickers import batches
+from stickers import batches, packed
 
 # How often a row goes without its facts: then it is plain text.
 DROP = {"pairs": 0.3, "videos": 0.3, "pages": 0.3, "tasks": 0.05}
@@ -20,70 +20,68 @@ BAG = 0.5  # of the sum, so that a bag is not much longer than a word
 
 
 class Entropy(torch.autograd.Function):
-    """Mean cross-entropy, in few passes: torch's own takes ten times as long on a CPU."""
+    """Cross-entropy of each row, in few passes: torch's own takes ten times as long on a CPU."""
 
     @staticmethod
     def forward(ctx, logits, targets):
-        """logits [m, vocab], targets [m] -> a number."""
+        """logits [m, vocab], targets [m] -> [m]."""
         p = (logits - logits.max(1, keepdim=True).values).exp_()
         p /= p.sum(1, keepdim=True)
         ctx.save_for_backward(p, targets)
-        return -p.gather(1, targets[:, None]).clamp_(min=1e-30).log_().mean()
+        return -p.gather(1, targets[:, None])[:, 0].clamp_(min=1e-30).log_()
 
     @staticmethod
     def backward(ctx, g):
         """Gradient of the logits."""
         p, targets = ctx.saved_tensors
-        scale = g / len(targets)
-        return p.mul(scale).index_put_((torch.arange(len(targets), device=p.device), targets), -scale, accumulate=True), None
+        return (p * g[:, None]).index_put_((torch.arange(len(targets), device=p.device), targets), -g, accumulate=True), None
 
 
-def text_loss(lm, states, targets, learned, amp):
-    """Cross-entropy of states [n, L, dim] where `learned` [n, L] says so: (loss, share right)."""
-    states, targets = states[learned], targets[learned]
+def text_loss(lm, states, learned, rows, amp):
+    """Weighted sum of the data sets' mean cross-entropies, where `learned` [T] says so. states [T, dim] of
+    rows, a Packed -> (loss, {data set: its loss, or "<data set> tokens": share right}, right [T])."""
+    at = learned.nonzero()[:, 0]
+    targets, dataset = rows.targets[at], rows.dataset[at]
     with amp():
-        logits = F.linear(states, lm.embed.weight)
+        logits = F.linear(states[at], lm.embed.weight)
     logits = logits.float()
-    right = (logits.detach().argmax(1) == targets).float().mean().item()
-    return Entropy.apply(logits, targets), right
+    right = torch.zeros(len(states), device=states.device)
+    right[at] = (logits.detach().argmax(1) == targets).float()
+    each, total, figures = Entropy.apply(logits, targets), 0.0, {}
+    for i, name in enumerate(batches.DATASETS):
+        mean = each[dataset == i].mean()
+        total = total + batches.LAMBDA[name] * mean
+        figures[name], figures[name + " tokens"] = mean.item(), right[at][dataset == i].mean().item()
+    return total, figures, right
 
 
 def facts(embed, bags, device):
-    """What is added to the embeddings, [n, L, dim]: at each position the facts of the picture that it
-    sees, as far as they are known. embed [vocab, dim]. What stands in slot k is turned by k quarters of the
-    axes before it is added, which keeps apart what belongs to one thing and to the next."""
+    """Sums of the words for what each picture shows, as far as it is known, [pictures, dim]; embed [vocab,
+    dim]. What stands in slot k is turned by k quarters of the axes before it is added, which keeps apart
+    what belongs to one thing and to the next."""
     words = F.embedding_bag(bags.ids.flatten(0, 1).to(device), embed, mode="sum", padding_idx=bpe.PAD)
     words = BAG * words.unflatten(0, bags.ids.shape[:2]) * bags.known.to(device)[:, None, None]
-    sums = sum(words[:, k].roll(k * embed.shape[1] // batches.SLOTS, -1) for k in range(batches.SLOTS))
-    seen = bags.seen.to(device)
-    return sums[seen.clamp(min=0)] * (seen >= 0).unsqueeze(-1)
+    return sum(words[:, k].roll(k * embed.shape[1] // batches.SLOTS, -1) for k in range(batches.SLOTS))
 
 
-@torch.no_grad()
-def last_answers(lm, states, batch, amp):
+def last_answers(right, rows):
     """Share of right tokens in the last answers of tasks: of all, and of names that examples show."""
-    figures, targets = {}, batch.targets.to(states.device)
-    for name, learned in (("last answers' tokens", batch.last), ("names' tokens", batch.last & batch.rules[:, None])):
-        if learned.any():
-            _, figures[name] = text_loss(lm, states, targets, learned.to(states.device), amp)
-    return figures
+    tasks = rows.dataset == batches.DATASETS.index("tasks")
+    chosen = {"last answers' tokens": rows.last & tasks, "names' tokens": rows.names}
+    return {name: right[c].mean().item() for name, c in chosen.items() if c.any()}
 
 
 def loss(lm, source, rng, device, amp):
     """Loss and figures of one batch of every data set."""
-    total, figures = 0.0, {}
+    drawn, known = [], []
     for name in batches.DATASETS:
-        b = source.draw(name, rng)
-        bags = batches.Bags(b, source, rng, DROP[name])
-        ids, targets = b.ids.to(device), b.targets.to(device)
-        with amp():
-            states = lm.hidden(ids, extra=facts(lm.embed.weight, bags, device))
-        part, _ = text_loss(lm, states, targets, targets >= 0, amp)
-        total = total + batches.LAMBDA[name] * part
-        figures[name] = part.item()
-        if name == "tasks":
-            figures.update(last_answers(lm, states, b, amp))
-    return total, figures
+        drawn.append(source.draw(name, rng))
+        known.append(facts(lm.embed.weight, batches.Bags(drawn[-1], source, rng, DROP[name]), device))
+    rows = packed.Packed(drawn, device)
+    with amp():
+        states = lm.through(lm.embed(rows.ids) + rows.shown(torch.cat(known)), rows.mix(lm))
+    total, figures, right = text_loss(lm, states, rows.targets >= 0, rows, amp)
+    return total, {**figures, **last_answers(right, rows)}
 
 
 def train(lm, source, steps, seed, folder, device, amp, lr=2e-3, muon_lr=0.02):

@@ -1,0 +1,85 @@
+"""Tests of rows without padding: python3 -m unittest discover -s train"""
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+import bpe  # noqa: E402
+import flamingo  # noqa: E402
+import test_stickers  # noqa: E402
+from stickers import batches, clips, config, documents, language, packed, scenes  # noqa: E402
+
+SIZES = {"resampler": {"dim": 32}, "lm": {"family": "mpt", "dim": 32, "depth": 3, "heads": 4, "hidden": 64, "vocab": 300}}
+
+
+class Letters:
+    """A tokenizer of letters."""
+
+    def encode(self, text):
+        return [bpe.IMAGE + 1 + ord(c) % 128 for c in text]
+
+
+class PackedTest(unittest.TestCase):
+    def setUp(self):
+        torch.manual_seed(0)
+        having = [[0]] * len(scenes.concepts.ONE)
+        known = [scenes.sample(1, i, having) for i in range(600)]
+        self.source = batches.Source(Letters(), documents.Library(known), [clips.sample(1, i, having) for i in range(9)])
+        self.lm = flamingo.Decoder(SIZES["lm"])
+        x = {"heads": 4, "headDim": 8, "hidden": 64}
+        self.xattn = torch.nn.ModuleDict({i: flamingo.GatedCrossAttention(x, 32, 32) for i in "02"})
+        for block in self.xattn.values():
+            torch.nn.init.ones_(block.attn_gate)
+            torch.nn.init.ones_(block.ff_gate)
+        rng = np.random.default_rng(3)
+        self.drawn = [self.source.draw(name, rng, 7) for name in batches.DATASETS]
+        self.rows = packed.Packed(self.drawn, "cpu")
+        self.media = [torch.randn(sum(map(len, b.items)), 5, 32) for b in self.drawn]
+
+    def dense(self, b, media):
+        """States of a Batch as `hidden` computes them, of its real tokens."""
+        most = max(map(len, b.items))
+        shelf, k = torch.zeros(len(b.items), most, 5, 32), 0
+        for i, items in enumerate(b.items):
+            shelf[i, :len(items)] = media[k:k + len(items)]
+            k += len(items)
+        return self.lm.hidden(b.ids, shelf, self.xattn, b.phi)[b.ids != bpe.PAD]
+
+    def test_states_and_gradients_are_those_of_padded_rows(self):
+        want = torch.cat([self.dense(b, m) for b, m in zip(self.drawn, self.media)])
+        got = self.lm.through(self.lm.embed(self.rows.ids), self.rows.mix(self.lm), torch.cat(self.media), self.xattn, self.rows.see)
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
+        weights = torch.randn_like(want)
+        named = [*self.lm.named_parameters(), *self.xattn.named_parameters()]
+        one, two = (torch.autograd.grad((x * weights).sum(), [p for _, p in named]) for x in (want, got))
+        for (name, _), a, b in zip(named, one, two):
+            torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-3, msg=lambda m: f"{name}: {m}")
+
+    def test_tokens_are_shown_their_own_picture(self):
+        values, first = torch.arange(float(sum(map(len, self.media))))[:, None], 0
+        got = self.rows.shown(1 + values)[:, 0]
+        for i, b in enumerate(self.drawn):
+            starts = torch.tensor([0] + [len(items) for items in b.items]).cumsum(0)[:-1, None]
+            want = torch.where(b.phi > 0, first + starts + b.phi, 0)[b.ids != bpe.PAD]
+            torch.testing.assert_close(got[self.rows.dataset == i], want.float())
+            first += len(self.media[i])
+
+    def test_losses_are_means_of_their_data_set(self):
+        states = torch.randn(len(self.rows.ids), 32)
+        learned = self.rows.targets >= 0
+        amp = lambda: torch.autocast("cpu", torch.bfloat16, enabled=False)
+        total, figures, right = language.text_loss(self.lm, states, learned, self.rows, amp)
+        each = torch.nn.functional.cross_entropy(states @ self.lm.embed.weight.T, self.rows.targets, reduction="none")
+        for i, name in enumerate(batches.DATASETS):
+            mine = learned & (self.rows.dataset == i)
+            self.assertAlmostEqual(figures[name], each[mine].mean().item(), places=4)
+            self.assertAlmostEqual(figures[name + " tokens"], right[mine].mean().item(), places=6)
+        self.assertAlmostEqual(total.item(), sum(batches.LAMBDA[n] * figures[n] for n in batches.DATASETS), places=3)
+
+
+if __name__ == "__main__":
+    unittest.main()
