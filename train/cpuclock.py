@@ -2,12 +2,12 @@
 this one resumed."""
 import resource
 
-_earlier = 0.0
+_earlier, _workers = 0.0, 1
 
 
 def _here():
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(u.ru_utime + u.ru_stime for u in usages)
+    return _workers * sum(u.ru_utime + u.ru_stime for u in usages)
 
 
 def seconds():
@@ -18,6 +18,12 @@ def seconds():
 def minutes():
     """CPU minutes so far."""
     return seconds() / 60
+
+
+def forked(spent, workers):
+    """Count from `spent` on for all of so many workers, of which this process is one."""
+    global _earlier, _workers
+    _earlier, _workers = spent, workers
 
 
 def restore(saved):

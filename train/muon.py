@@ -5,6 +5,8 @@ is small. Hidden matrices and kernels learn from fewer examples by it; embedding
 """
 import torch
 
+import team
+
 # Quintic Newton-Schulz iteration: singular values in (0, 1] go to about 1.
 A, B, C = 3.4445, -4.7750, 2.0315
 ROUNDS = 5
@@ -28,23 +30,28 @@ class Muon(torch.optim.Optimizer):
     A step moves a row of a wide matrix by lr times its length at the usual initialisation, about one.
     """
 
-    def __init__(self, groups, momentum=0.95):
+    def __init__(self, groups, together=None, momentum=0.95):
+        """together: the Team whose workers share out the matrices."""
         super().__init__(groups, {"lr": 0.02, "weight_decay": 0.0, "split": 1, "momentum": momentum})
+        self.together = together or team.Team()
 
     @torch.no_grad()
     def step(self):
         """One update of every parameter that has a gradient."""
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state["momentum"] = torch.zeros_like(p)
-                m = state["momentum"].mul_(group["momentum"]).add_(p.grad)
-                m = p.grad + group["momentum"] * m
-                update = orthogonal(m.reshape(group["split"], len(p) // group["split"], -1))
-                rows, columns = update.shape[1:]
-                if group["weight_decay"]:
-                    p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update.reshape(p.shape), alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
+        moving = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
+        for p, group in moving:
+            state = self.state[p]
+            if not state:
+                state["momentum"] = torch.zeros_like(p)
+            state["momentum"].mul_(group["momentum"]).add_(p.grad)
+        updates = self.together.share_out(lambda i: self._update(*moving[i]), [p for p, _ in moving])
+        for (p, group), update in zip(moving, updates):
+            if group["weight_decay"]:
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+            p.add_(update, alpha=-group["lr"])
+
+    def _update(self, p, group):
+        m = p.grad + group["momentum"] * self.state[p]["momentum"]
+        turned = orthogonal(m.reshape(group["split"], len(p) // group["split"], -1))
+        rows, columns = turned.shape[1:]
+        return turned.reshape(p.shape) * max(1, rows / columns) ** 0.5

@@ -9,6 +9,7 @@ import torch
 
 import cpuclock
 import muon
+import team
 
 WARMUP = 60
 SAVE_EVERY = 200
@@ -19,19 +20,34 @@ HIDDEN = ("stages.", "stem.", "final_conv", "blocks.", "layers.", "xattn.", "fir
 OUTER = ("stem.conv1", "attn_last", "gain")
 
 
-def run(name, modules, groups, loss_of, steps, seed, folder, clip=1.0):
+def run(name, modules, groups, loss_of, steps, seed, folder, workers=1, clip=1.0):
     """Train and leave the result in `modules`.
 
     modules: nn.Module whose state is saved; groups: parameter groups with their peak "lr", of Muon where
     they have a "split" and of AdamW otherwise; loss_of(rng, step) -> (loss, {label: figure}) for one batch drawn with the numpy
-    Generator rng, which depends on (seed, name, step) alone, so a resumed run sees the same batches.
+    Generator rng, which depends on (seed, name, step) and the worker alone, so a resumed run sees the same
+    batches. Each of the `workers` draws a batch, and their gradients are averaged.
     Figures go to name.jsonl in `folder` too, a line per report.
     """
-    path = os.path.join(folder, name + ".pt")
+    if workers == 1:
+        return _run(team.Team(), name, modules, groups, loss_of, steps, seed, folder, clip)
+    numbers = sum(p.numel() for g in groups for p in g["params"])
+    team.gather(workers, numbers, lambda t: _run(t, name, modules, groups, loss_of, steps, seed, folder, clip))
+    saved = torch.load(_path(folder, name), map_location="cpu")
+    modules.load_state_dict(saved["modules"])
+    cpuclock.restore(saved["cpu"])
+
+
+def _path(folder, name):
+    return os.path.join(folder, name + ".pt")
+
+
+def _run(together, name, modules, groups, loss_of, steps, seed, folder, clip):
+    path, first_of_all = _path(folder, name), together.rank == 0
     params = [p for g in groups for p in g["params"]]
     optimizers = [torch.optim.AdamW([g for g in groups if "split" not in g], betas=(0.9, 0.98), eps=1e-8)]
     if any("split" in g for g in groups):
-        optimizers.append(muon.Muon([g for g in groups if "split" in g]))
+        optimizers.append(muon.Muon([g for g in groups if "split" in g], together))
     scheduled = [(g, g["lr"]) for o in optimizers for g in o.param_groups]
     first = 0
     if os.path.exists(path):
@@ -42,21 +58,27 @@ def run(name, modules, groups, loss_of, steps, seed, folder, clip=1.0):
             for optimizer, state in zip(optimizers, saved["optimizers"]):
                 optimizer.load_state_dict(state)
             scheduled = [(g, peak) for g, (_, peak) in zip((g for o in optimizers for g in o.param_groups), scheduled)]
-        cpuclock.restore(saved["cpu"])
-        print(f"{name}: resumed at step {first} of {steps}", flush=True)
+        if first_of_all:
+            cpuclock.restore(saved["cpu"])
+            print(f"{name}: resumed at step {first} of {steps}", flush=True)
     started, running, saved_at = time.time(), {}, time.time()
     for step in range(first, steps):
+        if together.abandoned():
+            return
         warm = min(1.0, (step + 1) / WARMUP)
         scale = warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
         for group, peak in scheduled:
             group["lr"] = peak * scale
-        loss, figures = loss_of(np.random.default_rng([seed, *name.encode(), step]), step)
+        loss, figures = loss_of(np.random.default_rng([seed, *name.encode(), step, together.rank]), step)
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        together.average([p.grad for p in params])
         torch.nn.utils.clip_grad_norm_(params, clip)
         for optimizer in optimizers:
             optimizer.step()
+        if not first_of_all:
+            continue
         running = {k: 0.95 * running.get(k, v) + 0.05 * v for k, v in {"loss": loss.item(), **figures}.items()}
         if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
             shown = "  ".join(f"{k} {v:.3f}" for k, v in running.items())

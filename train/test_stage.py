@@ -1,11 +1,14 @@
 """Tests of a training stage and its optimisers: python3 -m unittest discover -s train"""
 import os
+import signal
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
@@ -13,6 +16,7 @@ import flamingo  # noqa: E402
 import muon  # noqa: E402
 import nfnet  # noqa: E402
 import stage  # noqa: E402
+import team  # noqa: E402
 
 
 class Toy(nn.Module):
@@ -29,7 +33,7 @@ class Toy(nn.Module):
 
 
 class StageTest(unittest.TestCase):
-    def run_toy(self, folder, steps, seed=1, of=40):
+    def run_toy(self, folder, steps, seed=1, of=40, workers=1):
         """A toy that learned for `steps` of a schedule of `of`."""
         torch.manual_seed(0)
         toy, stop = Toy(), StopIteration()
@@ -40,7 +44,7 @@ class StageTest(unittest.TestCase):
             return toy.loss(rng, step)
 
         try:
-            stage.run("toy", toy, stage.groups(toy.named_parameters(), 1e-2, 0.0, 0.05), loss_of, of, seed, folder)
+            stage.run("toy", toy, stage.groups(toy.named_parameters(), 1e-2, 0.0, 0.05), loss_of, of, seed, folder, workers)
         except StopIteration:
             pass
         return toy
@@ -54,6 +58,30 @@ class StageTest(unittest.TestCase):
             resumed = self.run_toy(two, 40)
             for a, b in zip(whole.parameters(), resumed.parameters()):
                 torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+    def test_workers_take_the_mean_step_together(self):
+        class Both(Toy):
+            """What two workers average, in one process."""
+
+            def loss(self, rng, step):
+                one, two = (super(Both, self).loss(np.random.default_rng([1, *b"toy", step, k]), step)[0] for k in (0, 1))
+                return (one + two) / 2, {}
+
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+            with mock.patch(f"{__name__}.Toy", Both):
+                want = self.run_toy(one, 40)
+            got = self.run_toy(two, 40, workers=2)
+            for a, b in zip(want.parameters(), got.parameters()):
+                torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+
+    def test_a_worker_that_fails_ends_all(self):
+        def job(together):
+            if together.rank == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            together.average([torch.zeros(2)])
+
+        with self.assertRaisesRegex(RuntimeError, "workers ended with"):
+            team.gather(2, 2, job)
 
     def test_what_muon_gets(self):
         kernel = nfnet.ScaledConv(32, 32, 3, groups=4)

@@ -37,7 +37,7 @@ def options(argv):
     p.add_argument("--out", default="build/sticker", help="folder of the result")
     p.add_argument("--work", help="folder of pools and checkpoints; OUT/work by default")
     p.add_argument("--seed", type=int, default=1, help="seed of weights, pictures and batches")
-    p.add_argument("--threads", type=int, default=2, help="CPU threads")
+    p.add_argument("--threads", type=int, default=2, help="CPU threads, or processes of stages 2 and 3")
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="torch device")
     p.add_argument("--stages", default=",".join(STAGES), help="which stages to run, of " + ",".join(STAGES))
     p.add_argument("--pool", type=int, default=32768, help="scenes in a pool of pictures")
@@ -71,7 +71,7 @@ def main(argv=None):
         os.makedirs(folder, exist_ok=True)
     tokenizer = words.known(os.path.join(work, "tokenizer.json"), o.seed)
     atlas = atlases.Atlas(o.atlas)
-    styles, amp = config.styles(atlas), precision(o.device)
+    styles, amp, workers = config.styles(atlas), precision(o.device), o.threads if o.device == "cpu" else 1
     having = atlas.having(styles)
     stages = o.stages.split(",")
     note(o, stages)
@@ -84,7 +84,7 @@ def main(argv=None):
         known = documents.Library([scenes.sample(1000 * o.seed, i, having) for i in range(2 * o.pool)])
         films = [clips.sample(1000 * o.seed, i, having) for i in range(CLIPS)]
         lm = flamingo.Decoder(config.CONFIG["lm"]).to(o.device)
-        language.train(lm, batches.Source(tokenizer, known, films), o.language_steps, o.seed, work, o.device, amp)
+        language.train(lm, batches.Source(tokenizer, known, films), o.language_steps, o.seed, work, o.device, amp, workers)
     if not {"interleave", "measure", "check", "export"} & set(stages):
         return plots.all_of(work, o.out)
     model = flamingo.Flamingo(config.CONFIG).to(o.device)
@@ -92,8 +92,8 @@ def main(argv=None):
         load(model.vision, os.path.join(work, "contrast.pt"), "vision.")
         load(model.lm, os.path.join(work, "language.pt"), "")
         source, media = shelves(model.vision.to(memory_format=torch.channels_last).eval(), tokenizer, atlas, styles, work, o)
-        align.train(model, source, media, o.align_steps, o.seed, work, o.device, amp)
-        interleave.train(model, source, media, o.interleave_steps, o.seed, work, o.device, amp)
+        align.train(model, source, media, o.align_steps, o.seed, work, o.device, amp, workers)
+        interleave.train(model, source, media, o.interleave_steps, o.seed, work, o.device, amp, workers)
     else:
         load(model, os.path.join(work, "interleave.pt"), "")
     if "measure" in stages:

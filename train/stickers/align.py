@@ -58,12 +58,12 @@ def first(model):
     return model.xattn[min(model.xattn, key=int)]
 
 
-def loss(model, reader, source, media, rng, device, amp):
+def loss(model, reader, source, media, rng, device, amp, workers=1):
     """How far the first cross-attention is from adding the facts' words, for a few tokens of each row,
     and how far the tokens with a place are from telling: (loss, figures)."""
     total, figures = 0.0, {}
     for name, n in ROWS.items():
-        b = source.draw(name, rng, n)
+        b = source.draw(name, rng, n // workers)
         columns = torch.from_numpy(1 + rng.choice(b.ids.shape[1] - 1, QUERIES, replace=False))
         phi = b.phi[:, columns].to(device)
         with torch.no_grad():
@@ -85,12 +85,12 @@ def loss(model, reader, source, media, rng, device, amp):
     return total, {**{k: v.item() for k, v in figures.items()}, "gate": gate}
 
 
-def train(model, source, media, steps, seed, folder, device, amp, lr=2e-3, muon_lr=0.02):
-    """Run it, or what is left of it."""
+def train(model, source, media, steps, seed, folder, device, amp, workers=1, lr=2e-3, muon_lr=0.02):
+    """Run it, or what is left of it, in so many processes."""
     interleave.freeze(model)
     reader = Reader(model, source.tokenizer).to(device)
     named = [(n, p) for n, p in model.named_parameters() if n.startswith("resampler.")]
     named += [("first." + n, p) for n, p in first(model).named_parameters()]
     groups = stage.groups(named, lr, 0.0, muon_lr) + stage.groups(list(reader.named_parameters()), lr, 0.0)
     stage.run("align", nn.ModuleDict({"model": model, "reader": reader}), groups,
-              lambda rng, _: loss(model, reader, source, media, rng, device, amp), steps, seed, folder)
+              lambda rng, _: loss(model, reader, source, media, rng, device, amp, workers), steps, seed, folder, workers)

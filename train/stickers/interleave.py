@@ -38,10 +38,11 @@ class Media:
         return torch.from_numpy(np.stack(out).astype(np.float32))
 
 
-def loss(model, source, media, rng, device, amp, pull=0.0):
-    """Loss and figures of one batch of every data set; pull: weight of how far what the first cross-attention
-    adds is from the facts' words, a squared distance as a share of the words' own."""
-    drawn = [source.draw(name, rng, SIZES[name]) for name in batches.DATASETS]
+def loss(model, source, media, rng, device, amp, pull=0.0, workers=1):
+    """Loss and figures of one batch of every data set, or of one worker's share of the rows; pull: weight of
+    how far what the first cross-attention adds is from the facts' words, a squared distance as a share of
+    the words' own."""
+    drawn = [source.draw(name, rng, SIZES[name] // workers) for name in batches.DATASETS]
     rows, added = packed.Packed(drawn, device), []
     with amp():
         seen = torch.cat([model.resampler(media.of(sum(b.items, []), b.video).to(device)) for b in drawn])
@@ -67,8 +68,8 @@ def freeze(model):
         p.requires_grad_(not name.startswith(FROZEN))
 
 
-def train(model, source, media, steps, seed, folder, device, amp, lr=1.2e-3, muon_lr=0.015):
-    """Run the stage, or what is left of it."""
+def train(model, source, media, steps, seed, folder, device, amp, workers=1, lr=1.2e-3, muon_lr=0.015):
+    """Run the stage, or what is left of it, in so many processes."""
     freeze(model)
     words = model.lm.embed.weight.requires_grad_(True)
     only = torch.zeros(len(words), 1, device=device)
@@ -79,6 +80,6 @@ def train(model, source, media, steps, seed, folder, device, amp, lr=1.2e-3, muo
               + stage.groups([(n, p) for n, p in named if n.startswith("resampler.")], lr, 0.0, muon_lr)
               + [{"params": [words], "lr": lr, "weight_decay": 0.0}])
     stage.run("interleave", model, groups,
-              lambda rng, step: loss(model, source, media, rng, device, amp, PULL * max(0.0, 1 - step / (FADED * steps))),
-              steps, seed, folder)
+              lambda rng, step: loss(model, source, media, rng, device, amp, PULL * max(0.0, 1 - step / (FADED * steps)), workers),
+              steps, seed, folder, workers)
     hook.remove()

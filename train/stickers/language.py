@@ -71,11 +71,11 @@ def last_answers(right, rows):
     return {name: right[c].mean().item() for name, c in chosen.items() if c.any()}
 
 
-def loss(lm, source, rng, device, amp):
-    """Loss and figures of one batch of every data set."""
+def loss(lm, source, rng, device, amp, workers=1):
+    """Loss and figures of one batch of every data set, or of one worker's share of the rows."""
     drawn, known = [], []
     for name in batches.DATASETS:
-        drawn.append(source.draw(name, rng))
+        drawn.append(source.draw(name, rng, batches.SIZES[name] // workers))
         known.append(facts(lm.embed.weight, batches.Bags(drawn[-1], source, rng, DROP[name]), device))
     rows = packed.Packed(drawn, device)
     with amp():
@@ -84,8 +84,8 @@ def loss(lm, source, rng, device, amp):
     return total, {**figures, **last_answers(right, rows)}
 
 
-def train(lm, source, steps, seed, folder, device, amp, lr=2e-3, muon_lr=0.02):
-    """Run the stage, or what is left of it."""
+def train(lm, source, steps, seed, folder, device, amp, workers=1, lr=2e-3, muon_lr=0.02):
+    """Run the stage, or what is left of it, in so many processes."""
     lm.train()
     stage.run("language", lm, stage.groups(lm.named_parameters(), lr, 0.05, muon_lr),
-              lambda rng, _: loss(lm, source, rng, device, amp), steps, seed, folder)
+              lambda rng, _: loss(lm, source, rng, device, amp, workers), steps, seed, folder, workers)
