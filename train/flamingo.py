@@ -162,9 +162,12 @@ class Decoder(nn.Module):
     def bias(self, length, device):
         """ALiBi and causal mask, [heads, length, length]; slope of head h: 2^(-8(h+1)/heads)."""
         at = torch.arange(length, device=device)
-        slopes = 2.0 ** (-8.0 * torch.arange(1, self.heads + 1, device=device) / self.heads)
-        away = (at[None, :] - at[:, None]).float()
-        return slopes[:, None, None] * away.masked_fill(away > 0, float("-inf"))
+        return self.away(at[None, :] - at[:, None])
+
+    def away(self, steps):
+        """The same for steps [..., L, S] from a query to a key -> [..., heads, L, S]."""
+        slopes = 2.0 ** (-8.0 * torch.arange(1, self.heads + 1, device=steps.device) / self.heads)
+        return slopes[:, None, None] * steps.float().masked_fill(steps > 0, float("-inf")).unsqueeze(-3)
 
     def through(self, y, attention, media=None, xattn=None, see=None, added=None):
         """Embeddings y [..., L, dim] through all blocks -> normalised states. What each cross-attention adds

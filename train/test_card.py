@@ -18,7 +18,7 @@ import export  # noqa: E402
 import flamingo  # noqa: E402
 import show_card  # noqa: E402
 import test_stickers  # noqa: E402
-from stickers import bars, card, checks, config, contrast, documents, measure, scores, speech, stored, words  # noqa: E402
+from stickers import bars, card, checks, config, contrast, decode, documents, measure, scores, speech, stored, words  # noqa: E402
 
 TINY = {**config.CONFIG, "vision": {**config.CONFIG["vision"], "depths": [1, 1, 1, 1]}, "lm": {**config.CONFIG["lm"], "depth": 2, "vocab": 400}}
 
@@ -119,7 +119,7 @@ class ChecksTest(unittest.TestCase):
                 p.data.fill_(0.5)
             elif name.startswith("lm.blocks") and ".norm" not in name:
                 p.data *= 20 if "out" in name or "down" in name else 1
-        with tempfile.TemporaryDirectory() as folder, mock.patch.object(measure, "LIMIT", 6):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(decode, "LIMIT", 6):
             atlas, tokenizer = test_stickers.fake_atlas(folder), bpe.Tokenizer(bpe.learn(words.corpus(1, 40), 400))
             start = [bpe.BOS, bpe.IMAGE]
             # It ends where it would say a word that it says late.

@@ -1,7 +1,9 @@
 """Tests of rows without padding: python3 -m unittest discover -s train"""
 import os
 import sys
+import types
 import unittest
+from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -11,7 +13,7 @@ import torch  # noqa: E402
 import bpe  # noqa: E402
 import flamingo  # noqa: E402
 import test_stickers  # noqa: E402
-from stickers import batches, clips, config, documents, language, packed, scenes  # noqa: E402
+from stickers import batches, clips, config, decode, documents, language, packed, scenes  # noqa: E402
 
 SIZES = {"resampler": {"dim": 32}, "lm": {"family": "mpt", "dim": 32, "depth": 3, "heads": 4, "hidden": 64, "vocab": 300}}
 
@@ -58,6 +60,27 @@ class PackedTest(unittest.TestCase):
         one, two = (torch.autograd.grad((x * weights).sum(), [p for _, p in named]) for x in (want, got))
         for (name, _), a, b in zip(named, one, two):
             torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-3, msg=lambda m: f"{name}: {m}")
+
+    def test_answers_are_those_of_each_row_alone(self):
+        for block in self.lm.blocks:
+            torch.nn.init.normal_(block.out.weight)
+        rows = [[bpe.BOS, bpe.IMAGE, 30, 31, bpe.EOC, bpe.IMAGE, 40 + i] + [50] * i for i in (0, 3, 1)]
+        media, want = torch.randn(3, 2, 5, 32), []
+        for row, shown in zip(rows, media):
+            ids = torch.tensor([row])
+            for _ in range(12):
+                phi = (ids == bpe.IMAGE).cumsum(1)
+                logits = self.lm.hidden(ids, shown[None], self.xattn, phi)[:, -1] @ self.lm.embed.weight.T
+                logits[:, decode.BANNED] = float("-inf")
+                ids = torch.cat((ids, logits.argmax(-1, keepdim=True)), 1)
+            want.append(ids[0, len(row):].tolist())
+        # Answers end with a token that each says late, if at all.
+        end = max(set(want[0]), key=want[0].index)
+        want = [said[:said.index(end)] if end in said else None for said in want]
+        self.assertGreater(len(want[0]), 4)
+        model = types.SimpleNamespace(lm=self.lm, xattn=self.xattn)
+        with mock.patch.object(decode, "LIMIT", 12), mock.patch.object(bpe, "EOC", end):
+            self.assertEqual(decode.greedy(model, media, rows, 2), want)
 
     def test_tokens_are_shown_their_own_picture(self):
         values, first = torch.arange(float(sum(map(len, self.media))))[:, None], 0

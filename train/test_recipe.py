@@ -13,11 +13,11 @@ import show_card  # noqa: E402
 import test_stickers  # noqa: E402
 import tensorfile  # noqa: E402
 import train_stickers  # noqa: E402
-from stickers import batches, clips, config, contrast, measure, speech  # noqa: E402
+from stickers import batches, clips, config, contrast, decode, measure, speech  # noqa: E402
 
 VISION = {**config.CONFIG["vision"], "depths": [1, 1, 1, 1]}
 SHORT = (mock.patch.dict(batches.SIZES, dict.fromkeys(batches.SIZES, 2)), mock.patch.object(contrast, "BATCH", 8),
-         mock.patch.object(measure, "SHOTS", (0, 2)), mock.patch.object(measure, "LIMIT", 2),
+         mock.patch.object(measure, "SHOTS", (0, 2)), mock.patch.object(decode, "LIMIT", 2),
          mock.patch.dict(config.CONFIG, vision=VISION, lm={**config.CONFIG["lm"], "depth": 2}))
 
 

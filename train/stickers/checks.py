@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import bpe
-from stickers import clips, config, contrast, documents, measure, paint, scenes, speech
+from stickers import clips, config, contrast, decode, documents, paint, scenes, speech
 
 SEED = 70_000_001  # neither trained, tuned nor measured on
 PICTURES, VIDEOS, QUESTIONS = 200, 10, 40
@@ -30,7 +30,7 @@ def rows(models, tokenizer, pixels, prompts, truths):
     """What each model says to each prompt before which it sees a picture or a video: rows of "truth",
     "said" and "ids" by the first model and "f32" by the second; null for what never ends."""
     asked = [[bpe.BOS, bpe.IMAGE] + tokenizer.encode(p) for p in prompts]
-    stored, exact = (measure.greedy(m, look(m, pixels)[:, None], asked) for m in models)
+    stored, exact = (decode.greedy(m, look(m, pixels)[:, None], asked) for m in models)
     text = lambda ids: None if ids is None else tokenizer.decode(ids).strip()
     return [{"truth": truth.strip(), "said": text(ids), "ids": ids, "f32": text(other)}
             for truth, ids, other in zip(truths, stored, exact)]

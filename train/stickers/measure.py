@@ -8,48 +8,11 @@ from PIL import Image
 
 import bpe
 import preprocess
-from stickers import clips, config, documents, features, paint, scenes, scores, speech
+from stickers import clips, config, decode, documents, features, paint, scenes, scores, speech
 
 # Tuning looks at the first, the card gives figures on the second; neither is a training seed.
 TUNING, FRESH = 50_000_001, 60_000_001
 SHOTS = (0, 1, 2, 4, 8)
-LIMIT = 40  # tokens of an answer
-BANNED = (bpe.BOS, bpe.PAD, bpe.IMAGE)
-
-
-def say(model, tokens, rows, tokenizer):
-    """Greedy answers as texts, None for one that never ends; arguments as for greedy."""
-    return [None if ids is None else tokenizer.decode(ids) for ids in greedy(model, tokens, rows)]
-
-
-@torch.no_grad()
-def greedy(model, tokens, rows, batch=64):
-    """Greedy answers: visual tokens [n, K, R, dim] and ids per row -> ids of each without the one that
-    ends it, None for one that never ends."""
-    out, device = [], tokens.device
-    for first in range(0, len(rows), batch):
-        part = rows[first:first + batch]
-        length = torch.tensor([len(r) for r in part], device=device)
-        ids = torch.full((len(part), int(length.max()) + LIMIT), bpe.PAD, device=device)
-        for i, r in enumerate(part):
-            ids[i, :len(r)] = torch.tensor(r, device=device)
-        media, ends = tokens[first:first + batch], length.clone()
-        done = torch.zeros(len(part), dtype=torch.bool, device=device)
-        for _ in range(LIMIT):
-            upto = int(ends.max())
-            phi = (ids[:, :upto] == bpe.IMAGE).cumsum(1)
-            states = model.lm.hidden(ids[:, :upto], media, model.xattn, phi)
-            logits = states[torch.arange(len(part)), ends - 1].float() @ model.lm.embed.weight.T
-            logits[:, BANNED] = float("-inf")
-            new = logits.argmax(-1)
-            ids[torch.arange(len(part)), ends] = torch.where(done, torch.full_like(new, bpe.PAD), new)
-            done |= (new == bpe.EOC) | (new == bpe.EOS)
-            ends = ends + (~done).long()
-            if done.all():
-                break
-        for i in range(len(part)):
-            out.append(ids[i, length[i]:ends[i]].tolist() if done[i] else None)
-    return out
 
 
 class Examiner:
@@ -83,7 +46,7 @@ class Examiner:
         """Texts for prompts (after <BOS><image>) on visual tokens [n, R, dim]."""
         with self.amp():
             rows = [[bpe.BOS, bpe.IMAGE] + self.tokenizer.encode(p) for p in prompts]
-            return say(self.model, tokens[:, None], rows, self.tokenizer)
+            return decode.say(self.model, tokens[:, None], rows, self.tokenizer)
 
     def blank(self, n):
         """Visual tokens of n pictures of nothing, of the colour that is zero to the encoder."""
@@ -172,7 +135,7 @@ class Examiner:
                         row += [bpe.IMAGE] + self.tokenizer.encode(c.prompt + c.answer) + [bpe.EOC]
                     rows.append(row + [bpe.IMAGE] + self.tokenizer.encode(d[-1].prompt))
                 with self.amp():
-                    given = say(self.model, media, rows, self.tokenizer)
+                    given = decode.say(self.model, media, rows, self.tokenizer)
                 for d, text in zip(docs, given):
                     tally.add(f"{shots} shots", text == d[-1].answer)
             out["in context: " + kind] = tally.table()
