@@ -49,18 +49,27 @@ def learn(texts, size):
     Returns the list of merges. Raises ValueError when the text runs out of pairs.
     """
     words = collections.Counter(_spell(w) for t in texts for w in SPLIT.findall(t))
-    merges = []
+    merges, pairs, holders = [], collections.Counter(), collections.defaultdict(set)
+
+    def count(word, n):
+        for pair in zip(word, word[1:]):
+            pairs[pair] += n
+            holders[pair].add(word)
+
+    for word, n in words.items():
+        count(word, n)
     while len(SPECIALS) + 256 + len(merges) < size:
-        pairs = collections.Counter()
-        for word, n in words.items():
-            for pair in zip(word, word[1:]):
-                pairs[pair] += n
-        if not pairs:
+        best = min(pairs, key=lambda p: (-pairs[p], p), default=None)
+        if not pairs[best]:
             raise ValueError(f"bpe: learn: every word is one token after {len(merges)} merges; "
                              f"want a vocabulary of at most {len(SPECIALS) + 256 + len(merges)}, got {size}")
-        best = min(pairs, key=lambda p: (-pairs[p], p))
         merges.append(best)
-        words = collections.Counter({_merge(w, best): n for w, n in words.items()})
+        for word in holders.pop(best):
+            n, merged = words.pop(word, 0), _merge(word, best)
+            words[merged] += n
+            count(word, -n)
+            count(merged, n)
+        del pairs[best]
     return merges
 
 
