@@ -16,7 +16,7 @@ from stickers import batches, language, packed
 
 FROZEN = ("vision.", "lm.")
 PULL, FADED = 4.0, 0.4  # weight of that loss, and when it is gone, as a share of the steps
-SIZES = {"pairs": 48, "videos": 16, "pages": 6, "tasks": 24}  # rows of a step
+SIZES = {"pairs": 96, "videos": 16, "pages": 6, "tasks": 12}  # rows of a step
 
 
 class Media:
