@@ -12,10 +12,9 @@ import torch  # noqa: E402
 
 import bpe  # noqa: E402
 import flamingo  # noqa: E402
-import test_stickers  # noqa: E402
-from stickers import batches, clips, config, decode, documents, language, packed, scenes  # noqa: E402
+from stickers import batches, clips, decode, documents, language, packed, scenes  # noqa: E402
 
-SIZES = {"resampler": {"dim": 32}, "lm": {"family": "mpt", "dim": 32, "depth": 3, "heads": 4, "hidden": 64, "vocab": 300}}
+LM = {"dim": 32, "depth": 3, "heads": 4, "hidden": 64, "vocab": 300}
 
 
 class Letters:
@@ -31,7 +30,7 @@ class PackedTest(unittest.TestCase):
         having = [[0]] * len(scenes.concepts.ONE)
         known = [scenes.sample(1, i, having) for i in range(600)]
         self.source = batches.Source(Letters(), documents.Library(known), [clips.sample(1, i, having) for i in range(9)])
-        self.lm = flamingo.Decoder(SIZES["lm"])
+        self.lm = flamingo.Decoder(LM)
         x = {"heads": 4, "headDim": 8, "hidden": 64}
         self.xattn = torch.nn.ModuleDict({i: flamingo.GatedCrossAttention(x, 32, 32) for i in "02"})
         for block in self.xattn.values():

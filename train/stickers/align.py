@@ -63,7 +63,7 @@ def loss(model, reader, source, media, rng, device, amp, workers=1):
     and how far the tokens with a place are from telling: (loss, figures)."""
     total, figures = 0.0, {}
     for name, n in ROWS.items():
-        b = source.draw(name, rng, n // workers)
+        b = source.draw(name, rng, batches.share(n, workers))
         columns = torch.from_numpy(1 + rng.choice(b.ids.shape[1] - 1, QUERIES, replace=False))
         phi = b.phi[:, columns].to(device)
         with torch.no_grad():

@@ -18,6 +18,11 @@ SLOTS = 4  # things that a caption mentions, at most
 SAME = 0.2
 
 
+def share(rows, workers):
+    """How many of a step's rows each of the workers draws."""
+    return max(1, rows // workers)
+
+
 class Batch:
     """ids and targets [n, L] (targets are the ids that follow, -100 where nothing is learned), phi
     [n, L], answers [n, L] (whether the target belongs to an answer), and items: per row the scenes or

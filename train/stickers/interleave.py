@@ -42,7 +42,7 @@ def loss(model, source, media, rng, device, amp, pull=0.0, workers=1):
     """Loss and figures of one batch of every data set, or of one worker's share of the rows; pull: weight of
     how far what the first cross-attention adds is from the facts' words, a squared distance as a share of
     the words' own."""
-    drawn = [source.draw(name, rng, SIZES[name] // workers) for name in batches.DATASETS]
+    drawn = [source.draw(name, rng, batches.share(SIZES[name], workers)) for name in batches.DATASETS]
     rows, added = packed.Packed(drawn, device), []
     with amp():
         seen = torch.cat([model.resampler(media.of(sum(b.items, []), b.video).to(device)) for b in drawn])

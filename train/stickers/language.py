@@ -75,7 +75,7 @@ def loss(lm, source, rng, device, amp, workers=1):
     """Loss and figures of one batch of every data set, or of one worker's share of the rows."""
     drawn, known = [], []
     for name in batches.DATASETS:
-        drawn.append(source.draw(name, rng, batches.SIZES[name] // workers))
+        drawn.append(source.draw(name, rng, batches.share(batches.SIZES[name], workers)))
         known.append(facts(lm.embed.weight, batches.Bags(drawn[-1], source, rng, DROP[name]), device))
     rows = packed.Packed(drawn, device)
     with amp():
