@@ -41,12 +41,12 @@ def options(argv):
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="torch device")
     p.add_argument("--stages", default=",".join(STAGES), help="which stages to run, of " + ",".join(STAGES))
     p.add_argument("--pool", type=int, default=32768, help="scenes in a pool of pictures")
-    p.add_argument("--pools", type=int, default=4, help="pools of stage 3")
+    p.add_argument("--pools", type=int, default=12, help="pools of stage 3, which sees them mirrored too")
     p.add_argument("--contrast-steps", type=int, default=9216, help="steps of stage 1: eighteen pools, twice each")
     p.add_argument("--language-steps", type=int, default=3500, help="steps of stage 2")
     p.add_argument("--clips", type=int, default=12000, help="videos of stage 3")
     p.add_argument("--align-steps", type=int, default=3000, help="steps before stage 3, without the decoder")
-    p.add_argument("--interleave-steps", type=int, default=4000, help="steps of stage 3")
+    p.add_argument("--interleave-steps", type=int, default=5800, help="steps of stage 3")
     p.add_argument("--measure", type=float, default=1.0, help="how many cases to measure and check on, as a share of the usual")
     p.add_argument("--small", action="store_true", help="a smoke test of minutes: sizes and steps of a few minutes' work")
     p.add_argument("--stored", choices=("f32", "f16", "q8", "q4"), help="measure the model as the runtime reads it")
@@ -129,13 +129,16 @@ def load(module, path, prefix):
 
 
 def shelves(vision, tokenizer, atlas, styles, work, o):
-    """What stage 3 reads: a Source of pools of their own and of clips, and their features."""
+    """What stage 3 reads: a Source of pools of their own, of their mirrored pictures, and of clips, and
+    the features of all."""
     pools = pool.Pools(os.path.join(work, "stills"), atlas, 1000 * o.seed + 500, o.pool, styles, o.threads, o.pools, REDRAWN)
     stamp = {"vision": float(sum(p.double().abs().sum() for p in vision.parameters())), "seed": o.seed, "pool": o.pool}
     folder, known, stills = os.path.join(work, "features"), [], []
     for k in range(o.pools):
-        stills.append(features.of_pool(vision, pools.at(k), folder, f"stills-{k}", {**stamp, "k": k}, o.device))
-        known += pools.at(k).scenes
+        painted = pools.at(k)
+        for name, turned in ((f"stills-{k}", False), (f"stills-{k}-mirrored", True)):
+            stills.append(features.of_pool(vision, painted, folder, name, {**stamp, "k": k}, o.device, turned))
+        known += [*painted.scenes, *map(scenes.mirror, painted.scenes)]
     films, moving = features.of_clips(vision, atlas, 1000 * o.seed, o.clips, styles, folder, "clips",
                                       {**stamp, "clips": o.clips}, o.device, o.threads)
     return batches.Source(tokenizer, documents.Library(known), films), interleave.Media(stills, moving)

@@ -41,11 +41,12 @@ def see(vision, pixels, device, batch=64):
     return np.concatenate(out)
 
 
-def of_pool(vision, pictures, folder, name, recipe, device):
-    """Features [n, V, dim] of a pool's pictures."""
+def of_pool(vision, pictures, folder, name, recipe, device, mirrored=False):
+    """Features [n, V, dim] of a pool's pictures, or of these flipped left to right."""
+    pixels = pictures.pixels[:, :, ::-1] if mirrored else pictures.pixels
     with torch.no_grad():
-        shape = (len(pictures.pixels), *see(vision, pictures.pixels[:1], device).shape[1:])
-    return _cached(folder, name, shape, recipe, lambda first, last: see(vision, pictures.pixels[first:last], device))
+        shape = (len(pixels), *see(vision, pixels[:1], device).shape[1:])
+    return _cached(folder, name, shape, recipe, lambda first, last: see(vision, pixels[first:last], device))
 
 
 def _film(job):
