@@ -44,7 +44,7 @@ def options(argv):
     p.add_argument("--pools", type=int, default=12, help="pools of stage 3, which sees them mirrored too")
     p.add_argument("--contrast-steps", type=int, default=9216, help="steps of stage 1: eighteen pools, twice each")
     p.add_argument("--language-steps", type=int, default=3500, help="steps of stage 2")
-    p.add_argument("--clips", type=int, default=12000, help="videos of stage 3")
+    p.add_argument("--clips", type=int, default=24000, help="videos of stage 3")
     p.add_argument("--align-steps", type=int, default=3000, help="steps before stage 3, without the decoder")
     p.add_argument("--interleave-steps", type=int, default=5800, help="steps of stage 3")
     p.add_argument("--measure", type=float, default=1.0, help="how many cases to measure and check on, as a share of the usual")
