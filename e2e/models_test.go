@@ -43,7 +43,7 @@ func picturePath(e expectation) string {
 
 var makeModels sync.Once
 
-// models is a directory for the server: the nano model, the same with f32 weights, the same under the
+// models is a directory for the server: the built-in model, the nano model, the same with f32 weights, the same under the
 // name of the sticker model and with a card, one without a tokenizer, the held-out pictures, and one
 // drawing in several file formats.
 func models(t *testing.T) string {
@@ -53,6 +53,7 @@ func models(t *testing.T) string {
 		t.Fatal(err)
 	}
 	makeModels.Do(func() {
+		copyDir(t, "../models/sticker", filepath.Join(dir, "sticker"))
 		copyDir(t, "../models/nano", filepath.Join(dir, "nano"))
 		copyDir(t, "../testdata/nano/pictures", filepath.Join(dir, "pictures"))
 		copyDir(t, "../testdata/pictures", filepath.Join(dir, "formats"))

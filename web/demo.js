@@ -10,7 +10,7 @@ import * as tray from './demo-tray.js';
 import * as video from './demo-video.js';
 import * as format from './format.js';
 
-const builtIn = './models/nano/';
+const builtIn = './models/sticker/';
 const model = query.get('model') ?? builtIn;
 const engine = { worker: query.get('worker') !== '0' };
 

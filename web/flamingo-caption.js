@@ -236,7 +236,7 @@ export class FlamingoCaption extends HTMLElement {
   }
 
   async #load() {
-    const model = this.model || new URL('./models/nano/', import.meta.url).href;
+    const model = this.model || new URL('./models/sticker/', import.meta.url).href;
     const options = { device: this.device, worker: !this.noWorker };
     this.#engine?.giveBack();
     const engine = (this.#engine = borrow(model, options));
