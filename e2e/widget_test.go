@@ -97,8 +97,8 @@ func TestWidgetVideos(t *testing.T) {
 	eval[bool](page, "import('/flamingo-caption.js').then(() => true)")
 	want := eval[string](page, "model.caption(films[0]).then((r) => r.text)") + " | Describe this video"
 	for _, c := range []struct{ name, html, shows string }{
-		{"src", `<flamingo-caption src="FILM#film.webm"></flamingo-caption>`, "video"},
-		{"for", `<video id="clip" src="FILM" muted></video><flamingo-caption for="clip"></flamingo-caption>`, ""},
+		{"src", `<flamingo-caption model="./models/nano/" src="FILM#film.webm"></flamingo-caption>`, "video"},
+		{"for", `<video id="clip" src="FILM" muted></video><flamingo-caption model="./models/nano/" for="clip"></flamingo-caption>`, ""},
 	} {
 		got := eval[string](page, fmt.Sprintf(`(async () => {
 			document.body.innerHTML = %q.replace('FILM', URL.createObjectURL(films[0]))
