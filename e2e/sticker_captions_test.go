@@ -60,7 +60,10 @@ func TestStickerCaptions(t *testing.T) {
 		}
 		globalThis.together = async (cases) => {
 			const said = []
-			for await (const { result } of model.captions(await Promise.all(cases.map((c) => file(c.file))))) said.push(result.text)
+			for await (const { result, error } of model.captions(await Promise.all(cases.map((c) => file(c.file))))) {
+				if (error) throw error
+				said.push(result.text)
+			}
 			return said
 		}
 		return true

@@ -12,7 +12,7 @@ import torch  # noqa: E402
 
 import nfnet  # noqa: E402
 
-from stickers import atlas, clips, concepts, config, contrast, documents, paint, scenes, scores, speech, stored  # noqa: E402
+from stickers import atlas, clips, concepts, config, contrast, documents, features, paint, scenes, scores, speech, stored  # noqa: E402
 
 ANY = [[0]] * len(concepts.ONE)
 
@@ -122,6 +122,17 @@ class ContrastTest(unittest.TestCase):
         weights, centres = contrast.parts([scenes.Scene("single", (scenes.Sticker(0, 0, .5, .5, .58),), 0)])
         self.assertEqual(weights[:, 0].nonzero()[:, 0].tolist(), [5, 6, 9, 10])
         self.assertEqual(centres.nonzero()[:, 1].tolist(), [10])
+
+
+class FeaturesTest(unittest.TestCase):
+    def test_mirrored_features_are_of_the_flipped_pictures(self):
+        pixels = np.random.default_rng(5).integers(0, 255, (3, 8, 8, 3), np.uint8)
+        pictures = type("Pictures", (), {"pixels": pixels})
+        with tempfile.TemporaryDirectory() as folder:
+            plain, turned = (np.array(features.of_pool(lambda x: x[:, 0], pictures, folder, name, {}, "cpu", name == "turned"))
+                             for name in ("plain", "turned"))
+        np.testing.assert_array_equal(turned, plain[:, :, ::-1])
+        self.assertFalse(np.array_equal(turned, plain))
 
 
 class ScoresTest(unittest.TestCase):
